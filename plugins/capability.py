@@ -1,0 +1,218 @@
+"""What this machine can do: a closed vocabulary, probed once, and what becomes of its absence."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from plugins import options, probe
+
+VOCABULARY = {
+    "npu": "an Ascend 310P with its driver, and torch_aie or mindietorch in the infer interpreter",
+    "cuda": "an NVIDIA GPU with its driver, and torch in the train interpreter",
+    "a100": "the same, and the GPU is an A100",
+    "detectron2": "detectron2 in the export interpreter",
+    "coco": "--coco-root",
+    "weights": "--weights",
+    "export_env": "torch 1.10 in the export interpreter, as the source exports",
+}
+MODULES = ("torch", "torchvision", "torch_aie", "mindietorch", "torch_npu", "detectron2")
+AIE_MODULES = ("torch_aie", "mindietorch")
+OURS = Path(__file__).resolve().parent
+EMULATED_SIGN = "EMULATED = True"
+PROBE_SECONDS = 30
+
+
+class Capabilities:
+    """The capabilities of one run; every probe runs at most once, on first use."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._whys: dict[str, str] = {}
+        self._modules: dict[str, dict[str, dict[str, str]]] = {}
+
+    def present(self, capability: str) -> bool:
+        """Whether a capability of the vocabulary is present; another name is a KeyError."""
+        return not self.why(capability)
+
+    def why(self, capability: str) -> str:
+        """Why a capability is absent, as a clause of a sentence; empty when it is present."""
+        if capability not in self._whys:
+            VOCABULARY[capability]
+            self._whys[capability] = getattr(self, f"_why_{capability}")()
+        return self._whys[capability]
+
+    def runtime(self) -> str:
+        """What the npu lane runs on, e.g. "Ascend310P3 (torch_aie 6.3.rc2)"."""
+        if not self.present("npu"):
+            return "emulated 310P3 (torch_aie emulator)"
+        name, module = next(iter(self._aie.items()))
+        return f"Ascend{self._chip} ({name} {module['version'] or 'of unknown version'})"
+
+    def training_runtime(self) -> str:
+        """What the a100 lane runs on: an A100, another NVIDIA GPU, or the CPU stand-in."""
+        if not self.present("cuda"):
+            return "cpu (stand-in)"
+        name = self._gpus[0]
+        return name if self.present("a100") else f"{name} (not an A100)"
+
+    def modules(self, role: str) -> dict[str, dict[str, str]]:
+        """The modules among MODULES that the interpreter of a role has: origin and version."""
+        python = options.interpreter(self._config, role)
+        if python not in self._modules:
+            self._modules[python] = _modules_of(python)
+        return self._modules[python]
+
+    @cached_property
+    def _chip(self) -> str:
+        match = re.search(r"\b310P\d?\b", _output("npu-smi", "info"))
+        return match.group() if match else ""
+
+    @cached_property
+    def _gpus(self) -> list[str]:
+        return re.findall(r"^GPU \d+: (.+?) \(UUID", _output("nvidia-smi", "-L"), re.MULTILINE)
+
+    @cached_property
+    def _aie(self) -> dict[str, dict[str, str]]:
+        seen = self.modules("infer")
+        return {
+            name: seen[name] for name in AIE_MODULES if name in seen and not _emulator(seen[name])
+        }
+
+    def _why_npu(self) -> str:
+        if not self._chip:
+            return _tool_why("npu-smi", "info", "an Ascend 310P")
+        return "" if self._aie else self._no_module("infer", *AIE_MODULES)
+
+    def _why_cuda(self) -> str:
+        if not self._gpus:
+            return _tool_why("nvidia-smi", "-L", "a GPU")
+        return "" if "torch" in self.modules("train") else self._no_module("train", "torch")
+
+    def _why_a100(self) -> str:
+        if self.why("cuda") or all("A100" in name for name in self._gpus):
+            return self.why("cuda")
+        return f"the GPU is {self._gpus[0]}"
+
+    def _why_detectron2(self) -> str:
+        found = "detectron2" in self.modules("export")
+        return "" if found else self._no_module("export", "detectron2")
+
+    def _why_coco(self) -> str:
+        return "" if options.get(self._config, "coco_root") else "--coco-root is not given"
+
+    def _why_weights(self) -> str:
+        return "" if options.get(self._config, "weights") else "--weights is not given"
+
+    def _why_export_env(self) -> str:
+        version = self.modules("export").get("torch", {}).get("version", "")
+        if version.startswith("1.10."):
+            return ""
+        has = f"torch {version}" if version else "no torch"
+        return f"the export interpreter has {has}, not torch 1.10 (interpreter_export)"
+
+    def _no_module(self, role: str, *names: str) -> str:
+        python = options.interpreter(self._config, role)
+        return f"{python} has no {' or '.join(names)} (interpreter_{role})"
+
+
+KEY = pytest.StashKey[Capabilities]()
+
+
+def _modules_of(python: str) -> dict[str, dict[str, str]]:
+    if python == sys.executable:
+        return probe.found(MODULES)
+    text = _output(python, probe.__file__, *MODULES)
+    if not text:
+        raise pytest.UsageError(f"{python} cannot list its modules; check interpreter_* in the ini")
+    return json.loads(text)
+
+
+def _emulator(module: dict[str, str]) -> bool:
+    origin = Path(module["origin"])
+    if OURS in origin.resolve().parents:
+        return True
+    return origin.suffix == ".py" and EMULATED_SIGN in origin.read_text("utf-8", "replace")
+
+
+def _output(tool: str, *arguments: str) -> str:
+    """What a tool prints, or nothing where it is absent, fails or hangs."""
+    path = shutil.which(tool)
+    if path is None:
+        return ""
+    try:
+        done = subprocess.run(
+            [path, *arguments], capture_output=True, text=True, timeout=PROBE_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+def _tool_why(tool: str, argument: str, thing: str) -> str:
+    if shutil.which(tool) is None:
+        return f"{tool} is not on PATH"
+    return f"'{tool} {argument}' does not list {thing}"
+
+
+def needs(item: pytest.Item) -> list[str]:
+    """The capabilities that an item's `requires` markers name, in order, once each."""
+    names = (name for mark in item.iter_markers("requires") for name in mark.args)
+    return list(dict.fromkeys(names))
+
+
+def _check_names(config: pytest.Config, names: Iterable[str], where: str) -> None:
+    for name in names:
+        if name not in VOCABULARY:
+            options.refuse(
+                config, f"{where}: {name!r} is no capability; choose from {', '.join(VOCABULARY)}"
+            )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[KEY] = Capabilities(config)
+    _check_names(config, options.get(config, "require"), "--require")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    capabilities = config.stash[KEY]
+    npu, a100 = capabilities.runtime(), capabilities.training_runtime()
+    return f"lanes: npu runs on {npu}; a100 runs on {a100}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    config = session.config
+    for name in options.get(config, "require"):
+        why = config.stash[KEY].why(name)
+        if why:
+            options.refuse(config, f"--require {name}: {why}; it needs {VOCABULARY[name]}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        for mark in item.iter_markers("requires"):
+            if not mark.args or mark.kwargs:
+                options.refuse(config, f'{item.nodeid}: write requires("npu", ...), names only')
+            _check_names(config, mark.args, f"{item.nodeid}: requires")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    absent = _absent(item)
+    if absent:
+        raise pytest.skip.Exception(f"needs {absent}", _use_item_location=True)
+
+
+def _absent(item: pytest.Item) -> str | None:
+    capabilities = item.config.stash[KEY]
+    return next((name for name in needs(item) if not capabilities.present(name)), None)

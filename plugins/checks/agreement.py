@@ -1,0 +1,264 @@
+"""Detections compared as sets: is what a backend found explained by what the oracle knows?
+
+fp16 makes equal scores and borderline decisions the normal case, so no order and no rank is
+compared. Three questions are asked instead, each with the tolerance of the contract:
+
+1. explained: every detection is one of the oracle's candidates (same class, box and score).
+2. complete: every detection of the oracle is found, unless rounding can have decided otherwise.
+3. sound: every detection that the oracle suppressed or cut off is one that rounding can bring back.
+
+What rounding decided is counted as borderline and has a budget.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from plugins.checks.detections import (
+    Detections,
+    Oracle,
+    box_allowance,
+    iou,
+    iou_allowance,
+    score_allowance,
+)
+from plugins.failure import CheckFailure
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a set of detections relates to the oracle's: counts, and the largest differences seen."""
+
+    found: int
+    expected: int
+    matched: int
+    borderline: int
+    score_error: float
+    box_error: float
+    stress: float
+
+
+def check_against_oracle(found: Detections, oracle: Oracle, tolerance) -> Agreement:
+    """Judge detections by the three questions above; the agreement, or CheckFailure."""
+    explained = explain(found, oracle.candidates, tolerance)
+    _check_explained(found, oracle.candidates, explained, tolerance)
+    missing = _missing(found, oracle, tolerance)
+    _check_complete(found, oracle, missing, tolerance)
+    extra = _extra(found, explained, oracle, missing)
+    _check_sound(found, oracle, explained, extra, tolerance)
+    return _agreement(found, oracle, explained, missing, extra, tolerance)
+
+
+def explain(found: Detections, candidates: Detections, tolerance) -> np.ndarray:
+    """For each detection the candidate that it can be (the closest one), or -1."""
+    answer = np.full(len(found), -1)
+    for label in np.unique(found.labels):
+        rows = np.flatnonzero(found.labels == label)
+        columns = np.flatnonzero(candidates.labels == label)
+        if len(columns):
+            distance = _stress(found.take(rows), candidates.take(columns), tolerance)
+            best = distance.argmin(1)
+            close = distance[np.arange(len(rows)), best] <= 1.0
+            answer[rows[close]] = columns[best[close]]
+    return answer
+
+
+def _stress(found: Detections, candidates: Detections, tolerance) -> np.ndarray:
+    """(n, m): the largest of the five differences, each in units of what is allowed."""
+    boxes = np.abs(found.boxes[:, None] - candidates.boxes[None])
+    boxes = (boxes / box_allowance(candidates.boxes, tolerance)[None]).max(-1)
+    scores = np.abs(found.scores[:, None] - candidates.scores[None])
+    scores = scores / score_allowance(candidates.scores, tolerance)[None]
+    return np.maximum(boxes, scores)
+
+
+def _check_explained(found: Detections, candidates: Detections, explained, tolerance) -> None:
+    strays = np.flatnonzero(explained < 0)
+    if not len(strays):
+        return
+    nearest = [_nearest(found, index, candidates, tolerance) for index in strays]
+    factors = [n[0] for n in nearest]
+    raise CheckFailure(
+        _diagnosis(found, candidates, len(strays)),
+        expected="each detection is a candidate of the recipe in float64: same class, box and score",
+        actual=f"{len(strays)} of {len(found)} detections are not",
+        worst=[
+            f"{found.row(i)}; {n[1]}"
+            for _, i, n in sorted(zip(factors, strays, nearest), reverse=True)
+        ],
+        needed=f"tolerances {max(factors):.3g} times as wide"
+        if np.isfinite(factors).all()
+        else None,
+    )
+
+
+def _nearest(found: Detections, index: int, candidates: Detections, tolerance) -> tuple[float, str]:
+    """How far the nearest candidate of any class is, and what differs."""
+    same = np.flatnonzero(candidates.labels == found.labels[index])
+    one = found.take(np.array([index]))
+    if not len(same):
+        return np.inf, "no candidate of this class"
+    stress = _stress(one, candidates.take(same), tolerance)[0]
+    nearest = same[stress.argmin()]
+    offset = np.abs(found.boxes[index] - candidates.boxes[nearest]).max()
+    score = found.scores[index] - candidates.scores[nearest]
+    return float(stress.min()), (
+        f"nearest: {candidates.row(nearest)} (score off by {score:+.4f}, box by {offset:.2f} px)"
+    )
+
+
+def _diagnosis(found: Detections, candidates: Detections, strays: int) -> str:
+    """A guess at the kind of defect, from what the detections have in common with candidates."""
+    if strays < max(3, 0.5 * len(found)) or not len(candidates):
+        return "detections that nothing explains"
+    overlap = iou(found.boxes, candidates.boxes)
+    near = overlap.max(1) > 0.8
+    if near.mean() < 0.5:
+        flipped = iou(found.boxes[:, [1, 0, 3, 2]], candidates.boxes).max(1) > 0.8
+        return "boxes have x and y swapped" if flipped.mean() > 0.5 else "boxes are elsewhere"
+    partner = overlap.argmax(1)[near]
+    shift = found.labels[near] - candidates.labels[partner]
+    values, counts = np.unique(shift, return_counts=True)
+    if values[counts.argmax()] != 0 and counts.max() > 0.5 * near.sum():
+        return f"labels are shifted by {values[counts.argmax()]:+d}"
+    return "boxes are right, but scores or classes are not"
+
+
+def _missing(found: Detections, oracle: Oracle, tolerance) -> np.ndarray:
+    """Rows of the oracle's candidates that it reports and that were not found."""
+    kept = np.flatnonzero(oracle.kept >= 0)
+    if not len(found):
+        return kept
+    result = oracle.candidates.take(kept)
+    stress = _stress(found, result, tolerance)
+    stress[found.labels[:, None] != result.labels[None]] = np.inf
+    return kept[stress.min(0) > 1.0]
+
+
+def _check_complete(found: Detections, oracle: Oracle, missing: np.ndarray, tolerance) -> None:
+    unexcused = [row for row in missing if not _may_be_missing(row, found, oracle, tolerance)]
+    if not unexcused:
+        return
+    rows = oracle.candidates
+    raise CheckFailure(
+        "detections are missing",
+        expected=f"the {int((oracle.kept >= 0).sum())} detections of the recipe in float64",
+        actual=f"{len(found)} detections; {len(unexcused)} of the expected are not among them, "
+        "and no rounding explains it",
+        worst=[rows.row(i) for i in unexcused],
+    )
+
+
+def _may_be_missing(row: int, found: Detections, oracle: Oracle, tolerance) -> bool:
+    """A score at a cut-off, or another box of its class that rounding let suppress it."""
+    score, box = oracle.candidates.scores[row], oracle.candidates.boxes[row : row + 1]
+    slack = float(score_allowance(np.array([score]), tolerance)[0])
+    if score <= oracle.score_threshold + slack:
+        return True
+    if len(found) == oracle.limit and score <= found.scores.min() + 2 * slack:
+        return True
+    rivals = np.flatnonzero(
+        (found.labels == oracle.candidates.labels[row]) & (found.scores >= score - 2 * slack)
+    )
+    if not len(rivals):
+        return False
+    overlap = iou(found.boxes[rivals], box)[:, 0]
+    allowance = iou_allowance(found.boxes[rivals], box, tolerance)[:, 0]
+    return bool((overlap + allowance > oracle.iou_threshold).any())
+
+
+def _extra(found: Detections, explained: np.ndarray, oracle: Oracle, missing) -> np.ndarray:
+    """Detections whose candidate the oracle does not report."""
+    return np.flatnonzero((explained >= 0) & (oracle.kept[explained] < 0))
+
+
+def _check_sound(found: Detections, oracle: Oracle, explained, extra, tolerance) -> None:
+    present = set(explained[explained >= 0].tolist())
+    unexcused = [
+        i for i in extra if not _may_be_extra(int(explained[i]), present, oracle, tolerance)
+    ]
+    doubles = _doubles(found, oracle, tolerance)
+    if unexcused:
+        raise CheckFailure(
+            "detections that should have been suppressed or cut off",
+            expected="only what NMS and the caps of the recipe leave",
+            actual=f"{len(unexcused)} of {len(found)} detections are not left by the recipe in float64, "
+            "and no rounding explains it",
+            worst=[found.row(i) for i in unexcused],
+        )
+    if doubles:
+        raise CheckFailure(
+            "two detections of one class overlap beyond the NMS threshold",
+            expected=f"IoU <= {oracle.iou_threshold:.4g} within a class",
+            actual=f"{len(doubles)} pairs beyond it",
+            worst=[
+                f"IoU {value:.3f}: {found.row(i)} and {found.row(j)}" for value, i, j in doubles
+            ],
+        )
+
+
+def _may_be_extra(candidate: int, present: set, oracle: Oracle, tolerance) -> bool:
+    """Its suppressor is borderline, equal in score, or itself not there; or it stood at the cut."""
+    rows, score = oracle.candidates, oracle.candidates.scores[candidate]
+    slack = float(score_allowance(np.array([score]), tolerance)[0])
+    result = np.flatnonzero(oracle.kept >= 0)
+    rivals = result[
+        (rows.labels[result] == rows.labels[candidate]) & (rows.scores[result] >= score)
+    ]
+    box = rows.boxes[candidate : candidate + 1]
+    overlap = iou(rows.boxes[rivals], box)[:, 0]
+    suppressors = rivals[overlap > oracle.iou_threshold]
+    if not len(suppressors):
+        full = len(result) == oracle.limit
+        cut = rows.scores[result].min() if full and len(result) else oracle.score_threshold
+        return bool(score >= cut - 2 * slack) or _lost_room(present, result, oracle)
+    allowance = iou_allowance(rows.boxes[suppressors], box, tolerance)[:, 0]
+    borderline = iou(rows.boxes[suppressors], box)[:, 0] - allowance <= oracle.iou_threshold
+    equal = rows.scores[suppressors] - score <= 2 * slack
+    absent = np.array([s not in present for s in suppressors])
+    return bool((borderline | equal | absent).all())
+
+
+def _lost_room(present: set, result: np.ndarray, oracle: Oracle) -> bool:
+    """Where an expected detection is (excusably) absent, the next best moves up."""
+    return len(result) == oracle.limit and any(r not in present for r in result)
+
+
+def _doubles(found: Detections, oracle: Oracle, tolerance) -> list[tuple[float, int, int]]:
+    """Pairs of one class whose overlap no rounding brings below the threshold."""
+    overlap = iou(found.boxes, found.boxes) - iou_allowance(found.boxes, found.boxes, tolerance)
+    same = found.labels[:, None] == found.labels[None]
+    pairs = np.argwhere(np.triu((overlap > oracle.iou_threshold) & same, k=1))
+    return sorted(((float(overlap[i, j]), int(i), int(j)) for i, j in pairs), reverse=True)
+
+
+def _agreement(found, oracle: Oracle, explained, missing, extra, tolerance) -> Agreement:
+    known = explained >= 0
+    partner = oracle.candidates.take(explained[known])
+    mine = found.take(np.flatnonzero(known))
+    expected = int((oracle.kept >= 0).sum())
+    agreement = Agreement(
+        found=len(found),
+        expected=expected,
+        matched=expected - len(missing),
+        borderline=max(len(missing), len(extra)),
+        score_error=_largest(np.abs(mine.scores - partner.scores)),
+        box_error=_largest(np.abs(mine.boxes - partner.boxes)),
+        stress=_largest(np.diag(_stress(mine, partner, tolerance))) if len(mine) else 0.0,
+    )
+    budget = int(np.ceil(tolerance.borderline * max(expected, 1)))
+    if agreement.borderline > budget:
+        raise CheckFailure(
+            "too many detections depend on rounding",
+            expected=f"at most {budget} of {expected} detections (borderline {tolerance.borderline:.4g})",
+            actual=f"{agreement.borderline} detections",
+            worst=[oracle.candidates.row(i) for i in missing],
+            needed=f"borderline {agreement.borderline / max(expected, 1):.4g}",
+        )
+    return agreement
+
+
+def _largest(values: np.ndarray) -> float:
+    return float(values.max()) if values.size else 0.0

@@ -1,0 +1,110 @@
+"""Sets of detections, what the oracle knows of them, and how far rounding may move each number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FP16_SMALLEST_NORMAL = 2.0**-14
+FP16_FRACTION_BITS = 10
+
+
+@dataclass(frozen=True)
+class Detections:
+    """n boxes: (n, 4) xyxy in px of the input; labels (n,); scores (n,), padding left out."""
+
+    boxes: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, rows: np.ndarray) -> Detections:
+        """Some of the rows."""
+        return Detections(self.boxes[rows], self.labels[rows], self.scores[rows])
+
+    def row(self, index: int) -> str:
+        """One detection as text."""
+        box = " ".join(f"{v:.1f}" for v in self.boxes[index])
+        return f"class {self.labels[index]} score {self.scores[index]:.4f} box [{box}]"
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """Every candidate near or above the cut, best first; `kept` is its rank in the result or -1."""
+
+    candidates: Detections
+    kept: np.ndarray
+    limit: int
+    score_threshold: float
+    iou_threshold: float
+
+    @property
+    def result(self) -> Detections:
+        """What the oracle itself reports."""
+        return self.candidates.take(np.flatnonzero(self.kept >= 0))
+
+
+def fp16_spacing(values: np.ndarray) -> np.ndarray:
+    """The distance between neighbouring fp16 numbers at each value."""
+    size = np.maximum(np.abs(np.asarray(values, np.float64)), FP16_SMALLEST_NORMAL)
+    return 2.0 ** (np.floor(np.log2(size)) - FP16_FRACTION_BITS)
+
+
+def score_allowance(scores: np.ndarray, tolerance) -> np.ndarray:
+    """Allowed |difference| of each score: score_atol + score_ulp fp16 spacings at the score."""
+    return tolerance.score_atol + tolerance.score_ulp * fp16_spacing(scores)
+
+
+def box_allowance(boxes: np.ndarray, tolerance) -> np.ndarray:
+    """Allowed |difference| of each coordinate (n, 4) in px.
+
+    box_px + box_ulp fp16 spacings + box_relative x side. The spacing is taken at the largest number
+    that the axis' arithmetic meets (either end, the centre, the side): a corner near zero of a large
+    box is the difference of two large numbers.
+    """
+    boxes = np.asarray(boxes, np.float64)
+    sides = np.abs(boxes[:, 2:] - boxes[:, :2])
+    largest = np.maximum(np.maximum(np.abs(boxes[:, :2]), np.abs(boxes[:, 2:])), sides)
+    each = (
+        tolerance.box_px
+        + tolerance.box_ulp * fp16_spacing(largest)
+        + tolerance.box_relative * sides
+    )
+    return np.concatenate([each, each], axis=1)
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union (n, m) of boxes (n, 4) and (m, 4), without +1."""
+    a, b = np.asarray(a, np.float64)[:, None], np.asarray(b, np.float64)[None]
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    inter = np.clip(sides, 0, None).prod(-1)
+    union = _area(a) + _area(b) - inter
+    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+
+
+def _area(boxes: np.ndarray) -> np.ndarray:
+    return np.clip(boxes[..., 2:] - boxes[..., :2], 0, None).prod(-1)
+
+
+def iou_allowance(a: np.ndarray, b: np.ndarray, tolerance) -> np.ndarray:
+    """How far rounding can move each IoU (n, m): the area that the edges' allowances sweep."""
+    each = []
+    for boxes in (a, b):
+        sides = np.maximum(np.asarray(boxes, np.float64)[:, 2:] - boxes[:, :2], 1e-6)
+        each.append((2 * box_allowance(boxes, tolerance)[:, :2] / sides).sum(1))
+    return np.minimum(each[0][:, None] + each[1][None], 1.0)
+
+
+def detections_of(outputs: list[np.ndarray], minimum: float = 0.0) -> Detections:
+    """The valid rows of boxes (M, 4), labels (M, 1) or (M,) and scores (M,): score above minimum."""
+    boxes, labels, scores = (np.asarray(o) for o in outputs[:3])
+    scores = scores.reshape(-1).astype(np.float64)
+    valid = scores > minimum
+    return Detections(
+        boxes.reshape(-1, 4)[valid].astype(np.float64),
+        labels.reshape(-1)[valid].astype(np.int64),
+        scores[valid],
+    )

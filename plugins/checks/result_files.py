@@ -1,0 +1,114 @@
+"""Does a result folder hold what the model returned? Read here byte by byte, on its own terms."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from plugins.failure import CheckFailure
+
+PARTS = ("boxes", "labels", "scores")
+DTYPES = {"boxes": "<f4", "labels": "<i8", "scores": "<f4"}
+
+
+def check_folder(folder: Path | str, results: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """The folder holds exactly the triples of `results`, byte for byte.
+
+    Args:
+        results: by image stem, boxes float32 (D, 4), labels int64 (D, 1), scores float32 (D,).
+    """
+    folder = Path(folder)
+    expected = {f"{stem}_{k}.bin" for stem in results for k in range(3)}
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if expected != present:
+        lost, extra = sorted(expected - present), sorted(present - expected)
+        raise CheckFailure(
+            "the result folder does not hold the images of this run, each once",
+            expected=f"{len(expected)} files",
+            actual=f"{len(present)} files, {len(lost)} missing, {len(extra)} of no image",
+            worst=[f"missing: {name}" for name in lost[:3]] + [f"extra: {name}" for name in extra],
+            see={"results": str(folder)})
+    for stem, arrays in results.items():
+        check_triple(folder, stem, *arrays)
+
+
+def check_triple(folder: Path | str, stem: str, boxes: np.ndarray, labels: np.ndarray,
+                 scores: np.ndarray) -> None:
+    """_0, _1, _2 hold boxes, labels, scores: C order, little-endian, nothing cast."""
+    arrays = dict(zip(PARTS, (boxes, labels, scores)))
+    for k, (name, array) in enumerate(arrays.items()):
+        path = Path(folder) / f"{stem}_{k}.bin"
+        data, wanted = path.read_bytes(), np.asarray(array).astype(DTYPES[name]).tobytes()
+        if data != wanted:
+            raise CheckFailure(
+                f"{path.name} does not hold the {name}: {_diagnosis(data, name, arrays)}",
+                expected=f"{len(wanted)} bytes, {DTYPES[name]} {np.shape(array)}",
+                actual=f"{len(data)} bytes", worst=_first_difference(data, wanted, DTYPES[name]),
+                see={"file": str(path)})
+
+
+def check_values(boxes: np.ndarray, labels: np.ndarray, scores: np.ndarray, *,
+                 classes: int) -> None:
+    """What each file holds, told from its values alone; for a folder whose model is not at hand.
+
+    Scores lie in [0, 1], in descending order, then zeros; labels are 0..classes-1; boxes are finite
+    with x1 <= x2 and y1 <= y2 in every row.
+    """
+    boxes, labels, scores = (np.asarray(part) for part in (boxes, labels, scores))
+    valid = scores.reshape(-1) > 0
+    rows = boxes.reshape(-1, 4)
+    broken = {
+        "_2 does not hold scores": not ((scores >= 0) & (scores <= 1)).all(),
+        "the scores in _2 are not in descending order": (np.diff(scores.reshape(-1)) > 0).any(),
+        "_1 does not hold labels": not ((labels >= 0) & (labels < classes)).all(),
+        "_0 holds numbers that are not finite": not np.isfinite(rows).all(),
+        "the boxes in _0 are laid out coordinate-first": _inverted(rows[valid])
+        and not _inverted(boxes.reshape(4, -1).T[valid]),
+        "_0 does not hold boxes": _inverted(rows[valid]),
+    }
+    for what, found in broken.items():
+        if found:
+            raise CheckFailure(
+                what, expected=f"boxes x1<=x2, y1<=y2; labels 0..{classes - 1}; scores 0..1",
+                actual="; ".join(f"{name} {part.min():.4g}..{part.max():.4g}"
+                                 for name, part in zip(PARTS, (boxes, labels, scores))))
+
+
+def _inverted(rows: np.ndarray) -> bool:
+    return bool((rows[:, :2] > rows[:, 2:]).any())
+
+
+def _diagnosis(data: bytes, name: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """Name what the file holds instead: the usual mistakes are tried in turn."""
+    array = np.asarray(arrays[name])
+    suspects = {f"it holds the {other}": np.asarray(arrays[other]).astype(DTYPES[other])
+                for other in PARTS if other != name}
+    suspects["it is big-endian"] = array.astype(DTYPES[name].replace("<", ">"))
+    suspects["it is transposed (coordinate-first)"] = array.T.astype(DTYPES[name])
+    for kind in ("<f2", "<f4", "<f8", "<i4", "<i8"):
+        if kind != DTYPES[name]:
+            suspects[f"it is written as {np.dtype(kind).name}"] = _cast(array, kind)
+    for what, suspect in suspects.items():
+        if suspect.tobytes() == data:
+            return what
+    wanted = array.astype(DTYPES[name]).tobytes()
+    if len(data) == len(wanted):
+        return "other values"
+    if wanted.startswith(data):
+        return "it is cut short"
+    return "it goes on after them" if data.startswith(wanted) else "another length and other values"
+
+
+def _cast(array: np.ndarray, kind: str) -> np.ndarray:
+    with np.errstate(all="ignore"):      # a cast that cannot hold the values is a guess that fails
+        return array.astype(kind)
+
+
+def _first_difference(data: bytes, wanted: bytes, dtype: str) -> list[str]:
+    if len(data) != len(wanted):
+        return []
+    one, other = (np.frombuffer(part, dtype) for part in (data, wanted))
+    k = int(np.flatnonzero(one.view("u1").reshape(len(one), -1)
+                           != other.view("u1").reshape(len(one), -1))[0] // one.itemsize)
+    return [f"number {k}: {one[k]:.6g}, expected {other[k]:.6g}"]

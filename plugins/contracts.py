@@ -1,0 +1,284 @@
+"""Contracts: TOML written by people, read into frozen dataclasses, refused when anything is off."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+from plugins.failure import ContractError
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.9 and 3.10
+    import tomli as tomllib
+
+FOLDER = Path(__file__).resolve().parents[1] / "conformance" / "contracts"
+DTYPES = ("float16", "float32", "float64", "int32", "int64")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The network, in detectron2's terms; `sizes` are the anchor sizes in px, a level each."""
+
+    stem: int
+    blocks: list[int]
+    widths: list[int]
+    outputs: list[int]
+    fpn: int
+    head_convs: int
+    classes: int
+    sizes: list[float]
+    ratios: list[float]
+    scales: list[float]
+
+
+@dataclass(frozen=True)
+class InputSize:
+    """One square input: its side and the resizing rule that leads to it, in px."""
+
+    side: int
+    shortest: int
+    longest: int
+
+
+@dataclass(frozen=True)
+class Input:
+    """The model's input; `sizes` lists the sides that cases may use, the first is the shipped one."""
+
+    name: str
+    dtype: str
+    layout: str
+    mean: list[float]
+    sizes: list[InputSize]
+
+    def shape(self, side: int) -> list[int]:
+        """[1, 3, side, side]."""
+        return [1, 3, side, side]
+
+    def preprocess(self, side: int) -> dict:
+        """Arguments of the pre-processing for one of the declared sides."""
+        size = next(s for s in self.sizes if s.side == side)
+        return {"shortest": size.shortest, "longest": size.longest, "size": side, "mean": self.mean}
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output: its place is its index in the list; `axes` names each dimension.
+
+    `dtype` is what the file must return; `device_dtypes` what a compiled module may return instead.
+    """
+
+    name: str
+    dtype: str
+    axes: list[str]
+    shape: list[int]
+    device_dtypes: list[str]
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The post-processing that the exported graph contains."""
+
+    topk_per_class: int
+    score_threshold: float
+    iou_threshold: float
+    max_size_per_class: int
+    max_total_size: int
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What detectron2 itself does with the same head outputs."""
+
+    topk_per_level: int
+    score_threshold: float
+    iou_threshold: float
+    max_total_size: int
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where the weights come from when --weights does not say."""
+
+    kind: str
+    path: str
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image that numerics are judged on; `hostile` images have no stored golden photograph."""
+
+    name: str
+    image: str
+    side: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a detection may lie from the oracle's; see checks/detections.py for the formulas.
+
+    Units: score_* in score, box_px in px, *_ulp in units of fp16's spacing at the value, box_relative
+    as a share of the box's side. `borderline` is the share of detections whose presence may depend
+    on rounding. `derivation` says where each figure comes from.
+    """
+
+    score_atol: float
+    score_ulp: float
+    box_px: float
+    box_ulp: float
+    box_relative: float
+    borderline: float
+    derivation: str
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """mAP@[.5:.95] on a set: the floor is on unrounded digits."""
+
+    set: str
+    images: int
+    floor: float
+    published: Optional[float]
+    derivation: str
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """A floor for one machine class, in images per second at batch 1."""
+
+    machine: str
+    floor: float
+    allowed_drop: float
+    rounds: int
+    warmup: int
+    derivation: str
+
+
+@dataclass(frozen=True)
+class Compile:
+    """Options of torch_aie.compile, all by name, and what may stay in torch."""
+
+    precision_policy: str
+    soc_version: str
+    truncate_long_and_double: bool
+    allow_tensor_replace_int: bool
+    require_full_compilation: bool
+    min_block_size: int
+    optimization_level: int
+    left_in_torch: list[str]
+
+    def options(self) -> dict:
+        """The keyword arguments of compile."""
+        options = dataclasses.asdict(self)
+        options.pop("left_in_torch")
+        return options
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Everything that must hold for one subject."""
+
+    id: str
+    source: str
+    category_ids: list[int]
+    architecture: Architecture
+    input: Input
+    output: list[Output]
+    recipe: Recipe
+    stock: Stock
+    weights: Weights
+    compile: Compile
+    case: list[Case]
+    tolerance: dict[str, Tolerance]
+    accuracy: list[Accuracy]
+    throughput: list[Throughput] = field(default_factory=list)
+
+
+def load(path: Path) -> Contract:
+    """Read one subject's contract; ContractError names the file, the key and what is wrong."""
+    contract = read(path, Contract)
+    for index, output in enumerate(contract.output):
+        for dtype in [output.dtype, *output.device_dtypes]:
+            if dtype not in DTYPES:
+                raise ContractError(
+                    path, f"output[{index}].dtype", f"'{dtype}' is not one of {DTYPES}"
+                )
+    sides = [size.side for size in contract.input.sizes]
+    for case in contract.case:
+        if case.side not in sides:
+            raise ContractError(
+                path, f"case '{case.name}'.side", f"{case.side} is not among {sides}"
+            )
+    return contract
+
+
+def load_all() -> dict[str, Contract]:
+    """The contracts of all subjects, by id."""
+    contracts = [load(path) for path in sorted(FOLDER.glob("retinanet_*.toml"))]
+    return {contract.id: contract for contract in contracts}
+
+
+def read(path: Path, kind: type) -> Any:
+    """A TOML file as a dataclass of `kind`, strictly: no unknown, missing or mistyped key."""
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ContractError(
+            path, "file", "does not exist; restore it from version control"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ContractError(path, "file", f"is not TOML: {error}") from None
+    return _build(kind, table, path, "")
+
+
+def _build(kind: type, table: Any, path: Path, key: str) -> Any:
+    if not isinstance(table, dict):
+        raise ContractError(path, key, f"must be a table, not {table!r}")
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    for name in table:
+        if name not in fields:
+            raise ContractError(path, f"{key}{name}", f"unknown key; known are {', '.join(fields)}")
+    values = {}
+    for name, spec in fields.items():
+        if name in table:
+            values[name] = _value(hints[name], table[name], path, f"{key}{name}")
+        elif spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING:
+            if type(None) not in typing.get_args(hints[name]):
+                raise ContractError(path, f"{key}{name}", "is missing")
+            values[name] = None
+    return kind(**values)
+
+
+def _value(hint: Any, value: Any, path: Path, key: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, path, f"{key}.")
+    if origin is list:
+        if not isinstance(value, list):
+            raise ContractError(path, key, f"must be a list, not {value!r}")
+        return [_value(arguments[0], v, path, f"{key}[{i}]") for i, v in enumerate(value)]
+    if origin is dict:
+        return {k: _value(arguments[1], v, path, f"{key}.{k}") for k, v in value.items()}
+    if origin is typing.Union:
+        hint = arguments[0]
+    return _scalar(hint, value, path, key)
+
+
+def _scalar(hint: type, value: Any, path: Path, key: str) -> Any:
+    if hint is float and type(value) is int:
+        value = float(value)
+    if type(value) is not hint:
+        raise ContractError(path, key, f"must be {hint.__name__}, not {value!r}")
+    if hint is float and not math.isfinite(value):
+        raise ContractError(path, key, f"must be finite, not {value!r}: it would disarm the check")
+    if hint is str and not value.strip():
+        raise ContractError(path, key, "must not be empty")
+    return value

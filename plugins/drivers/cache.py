@@ -1,0 +1,78 @@
+"""Files that are expensive to make, kept by what they were made from; safe for two runs at once."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Callable
+
+from plugins.drivers.process import WORKERS
+
+
+class Cache:
+    """A folder of results, content-addressed by their inputs.
+
+    Args:
+        folder: where results live; may be deleted at any time, they are only made again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    def file(self, kind: str, name: str, key: Any, make: Callable[[Path], None]) -> Path:
+        """The file `name` made from `key` (JSON-able): `make(path)` writes it if nobody has yet."""
+        return self._entry(kind, key, name, make)
+
+    def tree(self, kind: str, key: Any, make: Callable[[Path], None]) -> Path:
+        """As `file`, for a folder of files."""
+        return self._entry(kind, key, "tree", make)
+
+    def _entry(self, kind: str, key: Any, name: str, make: Callable[[Path], None]) -> Path:
+        place = self.folder / kind / digest(key)[:20]
+        path = place / name
+        if path.exists():
+            return path
+        place.mkdir(parents=True, exist_ok=True)
+        with open(place / "lock", "w") as lock:
+            # The second of two runs waits for the first one's result instead of making it again.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                partial = place / f"partial-{os.getpid()}"
+                remove(partial)
+                try:
+                    make(partial)
+                    os.replace(partial, path)
+                finally:
+                    remove(partial)
+        return path
+
+
+def digest(key: Any) -> str:
+    """SHA-256 of a JSON-able value."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    sha = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(2**20), b""):
+            sha.update(block)
+    return sha.hexdigest()
+
+
+def sources(*modules: str) -> str:
+    """One digest over worker modules: what they make is only valid for the code that made it."""
+    return digest([file_digest(WORKERS / f"{name}.py") for name in modules])
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    elif path.exists():
+        path.unlink()

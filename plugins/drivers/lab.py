@@ -1,0 +1,65 @@
+"""The workers, libraries and files of one session, each started or made when first asked for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Callable
+
+from plugins.drivers.cache import Cache
+from plugins.drivers.ops_library import ensure_library
+from plugins.drivers.process import Reply, Worker
+
+
+class Lab:
+    """One session's equipment.
+
+    Args:
+        interpreters: role -> Python; a role that is not listed runs in this interpreter.
+        artifacts: folder for the cache, which outlives the run.
+        run: folder of this run; the workers' logs go below it.
+        tell: is given a line before each long step.
+    """
+
+    def __init__(
+        self,
+        *,
+        interpreters: dict[str, str],
+        artifacts: Path,
+        run: Path,
+        tell: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.interpreters, self.run, self.tell = interpreters, Path(run), tell
+        self.cache = Cache(Path(artifacts) / "cache")
+        self._workers: dict[str, Worker] = {}
+
+    def worker(self, role: str) -> Worker:
+        """The living worker of a role."""
+        if role not in self._workers:
+            log = self.run / "workers" / f"{role}.log"
+            self._workers[role] = Worker(role, python=self.python(role), log=log)
+        return self._workers[role]
+
+    def fresh(self, role: str, name: str) -> Worker:
+        """A second process of a role, for what must hold in a clean one; close it after use."""
+        log = self.run / "workers" / f"{role}-{name}.log"
+        return Worker(role, python=self.python(role), log=log)
+
+    def call(self, role: str, op: str, **arguments: object) -> Reply:
+        """One operation of a role's worker."""
+        return self.worker(role).call(op, **arguments)
+
+    def python(self, role: str) -> str:
+        """The interpreter of a role; operators are judged where they infer."""
+        return self.interpreters.get("infer" if role == "ops" else role, sys.executable)
+
+    def library(self, role: str) -> str:
+        """Path of the operator library for the torch of a role's interpreter."""
+        log = self.run / "workers" / f"build-{role}.log"
+        return str(ensure_library(self.python(role), log=log, tell=self.tell))
+
+    def close(self) -> None:
+        """End every worker."""
+        for worker in self._workers.values():
+            worker.close()
+        self._workers.clear()

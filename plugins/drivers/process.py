@@ -1,0 +1,224 @@
+"""A worker seen from pytest: another interpreter, kept alive, spoken to in frames."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from plugins.failure import LabError
+from plugins.workers import protocol
+
+WORKERS = Path(__file__).resolve().parents[1] / "workers"
+START_LIMIT_S = 180.0
+LOG_LINES_SHOWN = 3
+
+
+class WorkerError(LabError):
+    """A worker could not do what it was asked."""
+
+
+class WorkerRefused(WorkerError):
+    """The worker refused its input: a sentence with the file, the field and the cure."""
+
+
+class WorkerFailed(WorkerError):
+    """An operation raised inside the worker, which lives on."""
+
+
+class WorkerCrashed(WorkerError):
+    """The worker's process ended in the middle of its work."""
+
+
+class WorkerTimeout(WorkerError):
+    """The worker did not answer within its time limit and was ended."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What an operation returned: a JSON-able result and arrays by name."""
+
+    result: dict
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Worker:
+    """One child interpreter that serves one role (a module of plugins/workers).
+
+    Args:
+        role: the module's name.
+        python: the interpreter to run; by default this one.
+        log: where the child's output goes; appended to.
+        env: variables added to the child's environment.
+
+    It starts at the first call, and a new one starts after a crash, so that one broken case does
+    not take the rest of the run with it. Calls from several threads take turns.
+    """
+
+    def __init__(
+        self, role: str, *, log: Path, python: str = sys.executable, env: Optional[dict] = None
+    ) -> None:
+        self.role, self.python, self.log, self.env = role, python, Path(log), dict(env or {})
+        self._process: Optional[subprocess.Popen] = None
+        self._turn = threading.Lock()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def generation(self) -> Optional[int]:
+        """The process id of the living child; what it held is gone when this changes."""
+        return self._process.pid if self._process else None
+
+    def call(
+        self, op: str, *, arrays: Optional[dict] = None, timeout: float = 600.0, **args: object
+    ) -> Reply:
+        """Run one operation.
+
+        Raises:
+            WorkerRefused, WorkerFailed: the operation said no; WorkerCrashed, WorkerTimeout: the
+            process is gone, and the message names its log.
+        """
+        with self._turn:
+            if self._process is None:
+                self._start()
+            request = ({"op": op, "args": args}, arrays or {})
+            header, out = self._exchange(request, timeout, f"'{op}'")
+        if header["ok"]:
+            return Reply(header["result"], out)
+        raise (WorkerRefused if header["refused"] else WorkerFailed)(header["error"])
+
+    def close(self) -> None:
+        """End the child: close its stream, then, if it lingers, kill it with its children."""
+        if self._process is None:
+            return
+        self._requests.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            pass
+        self._reap()
+
+    def _start(self) -> None:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        to_child, requests = os.pipe()
+        replies, from_child = os.pipe()
+        command = [
+            self.python,
+            str(WORKERS / "serve.py"),
+            self.role,
+            str(to_child),
+            str(from_child),
+        ]
+        try:
+            with open(self.log, "ab") as log:
+                self._process = subprocess.Popen(
+                    command,
+                    pass_fds=(to_child, from_child),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, "PYTHONUNBUFFERED": "1", **self.env},
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise WorkerCrashed(
+                f"worker '{self.role}' cannot start {self.python}: {error.strerror}; "
+                f"set interpreter_{self.role} to a Python that exists"
+            ) from None
+        finally:
+            os.close(to_child)
+            os.close(from_child)
+        self._requests = os.fdopen(requests, "wb")
+        self._replies = os.fdopen(replies, "rb")
+        header, _ = self._exchange(None, START_LIMIT_S, "its start")
+        if not header["ok"]:
+            self._reap()
+            raise WorkerCrashed(
+                f"worker '{self.role}' ({self.python}) cannot start: {header['error']}"
+            )
+
+    def _exchange(self, request: Optional[tuple], limit: float, what: str) -> tuple[dict, dict]:
+        """Send a request (if any) and wait for the answer, at most `limit` seconds."""
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self._kill()
+
+        alarm = threading.Timer(limit, end)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            if request is not None:
+                protocol.send(self._requests, *request)
+            return protocol.receive(self._replies)
+        except protocol.ProtocolError as error:
+            if "array '" in str(error):
+                raise
+            raise self._gone(late.is_set(), limit, what) from None
+        except (OSError, EOFError):
+            raise self._gone(late.is_set(), limit, what) from None
+        except BaseException:  # Ctrl-C in the middle of a frame: the stream cannot be used again
+            self._kill()
+            self._reap()
+            raise
+        finally:
+            alarm.cancel()
+
+    def _gone(self, late: bool, limit: float, what: str) -> WorkerError:
+        code = self._reap()
+        where = f"see {self.log}{self._last_words()}"
+        if late:
+            return WorkerTimeout(
+                f"worker '{self.role}' did not finish {what} within {limit:g} s and was ended; {where}"
+            )
+        return WorkerCrashed(
+            f"worker '{self.role}' ended during {what} with {_cause(code)}; {where}"
+        )
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+
+    def _reap(self) -> Optional[int]:
+        """Make sure that the child is gone; return its exit code."""
+        try:
+            code = self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            code = self._process.wait()
+        for stream in (self._requests, self._replies):
+            try:
+                stream.close()
+            except OSError:
+                pass
+        self._process = None
+        return code
+
+    def _last_words(self) -> str:
+        lines = (
+            self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
+        )
+        return "".join(f"\n    {line[:200]}" for line in lines[-LOG_LINES_SHOWN:])
+
+
+def _cause(code: Optional[int]) -> str:
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    hint = " (out of memory, most likely: close other programs)" if name == "SIGKILL" else ""
+    return f"{name}{hint}"

@@ -1,0 +1,255 @@
+"""One subject under judgement: its file, its runs on each backend, and what its oracles say."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from plugins.contracts import Contract
+from plugins.drivers.cache import file_digest, sources
+from plugins.drivers.lab import Lab
+from plugins.drivers.process import Reply, WorkerError
+from plugins.failure import LabError
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPORT_LIMIT_S, RUN_LIMIT_S, ORACLE_LIMIT_S, DETECT_LIMIT_S = 900.0, 600.0, 1800.0, 36000.0
+EXPORT_SOURCES = ("export", "model", "recipe", "seeded", "weights")
+ORACLE_SOURCES = (*EXPORT_SOURCES, "oracle", "archive")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image file that a subject is judged on, at one of its input sides."""
+
+    name: str
+    path: Path
+    side: int
+
+
+class Subject:
+    """A contract with the model that claims to fulfil it.
+
+    Args:
+        given: a model.ts to judge instead of one that we export.
+        weights_file: weights to use instead of the declared ones.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        lab: Lab,
+        *,
+        given: Optional[Path] = None,
+        weights_file: Optional[Path] = None,
+    ) -> None:
+        self.contract, self.lab, self.given = contract, lab, given
+        self.id = contract.id
+        self.weights = self._declared(weights_file)
+        self.spec = dataclasses.asdict(contract.architecture)
+        self.recipe = dataclasses.asdict(contract.recipe)
+        self._known: dict = {}
+        self._open: dict = {}
+
+    def _declared(self, weights_file: Optional[Path]) -> dict:
+        declared = self.contract.weights
+        if weights_file is not None:
+            return {"kind": "file", "path": str(weights_file)}
+        path = str(ROOT / declared.path)
+        if declared.kind == "seeded":
+            return {"kind": "seeded", "seed": declared.seed, "calibration": path}
+        return {"kind": declared.kind, "path": path}
+
+    def model(self) -> Path:
+        """The TorchScript file: the given one, or ours, exported once and kept."""
+        if self.given:
+            return self.given
+        return self._once("model", lambda: self.export(self.contract.input.sizes[0].side, "zeros"))
+
+    def export(self, side: int, trace_with: str) -> Path:
+        """Export at one input side, traced with an image of zeros, noise or NaN."""
+        key = [self.spec, self.recipe, self._weights_key(), side, trace_with]
+        key += [sources(*EXPORT_SOURCES), self.lab.python("export"), self.lab.library("export")]
+
+        def make(path: Path) -> None:
+            self.lab.tell(f"exporting {self.id} at {side}x{side}")
+            self.lab.call(
+                "export",
+                "export",
+                timeout=EXPORT_LIMIT_S,
+                spec=self.spec,
+                recipe=self.recipe,
+                weights=self.weights,
+                size=side,
+                library=self.lab.library("export"),
+                out=str(path),
+                trace_with=trace_with,
+            )
+
+        return self.lab.cache.file("model", "model.ts", key, make)
+
+    def _weights_key(self) -> list:
+        files = [v for k, v in self.weights.items() if k in ("path", "calibration")]
+        missing = [f for f in files if not Path(f).is_file()]
+        if missing:
+            raise LabError(f"{missing[0]}: no such weights file; restore it from version control")
+        return [self.weights["kind"], self.weights.get("seed"), *map(file_digest, map(Path, files))]
+
+    def describe(self, role: str = "infer") -> dict:
+        """Census of the file's graph, taken by a role's torch."""
+        return self._once(
+            ("describe", role),
+            lambda: (
+                self.lab.call(
+                    role, "describe", path=str(self.model()), library=self.lab.library(role)
+                ).result
+            ),
+        )
+
+    def compare_weights(self) -> dict:
+        """How the file's weights relate to the declared ones."""
+        return self._once(
+            "weights",
+            lambda: (
+                self.lab.call(
+                    "export",
+                    "compare_weights",
+                    path=str(self.model()),
+                    spec=self.spec,
+                    library=self.lab.library("export"),
+                    weights=self.weights,
+                ).result
+            ),
+        )
+
+    def holds_declared_weights(self) -> bool:
+        """Whether the file's weights are the declared ones, bit by bit."""
+        return not self.given or not self.compare_weights()["differing"]
+
+    def prepared(self, picture: Picture) -> tuple[np.ndarray, list[int]]:
+        """The input (1, 3, S, S) for an image file and its geometry (w, h, resized w, h)."""
+
+        def make() -> tuple[np.ndarray, list[int]]:
+            reply = self.lab.call(
+                "infer",
+                "prepare",
+                path=str(picture.path),
+                preprocess=self.contract.input.preprocess(picture.side),
+            )
+            return reply.arrays["image"], reply.result["geometry"]
+
+        return self._once(("prepared", picture), make)
+
+    def open(self, backend: str, side: int) -> dict:
+        """Make a backend ready for one input side; compiles for the NPU. Kept until a crash."""
+        generation = self.lab.worker("infer").generation
+        known, info = self._open.get((backend, side), (None, None))
+        if info is None or known != generation:
+            if backend == "aie":
+                self.lab.tell(f"compiling {self.id} at {side}x{side}")
+            info = self.lab.call(
+                "infer",
+                "open",
+                timeout=EXPORT_LIMIT_S,
+                backend=backend,
+                **self.place(side),
+                library=self.lab.library("infer"),
+                options=self.contract.compile.options(),
+            ).result
+            self._open[backend, side] = (self.lab.worker("infer").generation, info)
+        return info
+
+    def place(self, side: int) -> dict:
+        """The arguments by which the infer worker knows an opened model."""
+        return {"path": str(self.model()), "shape": self.contract.input.shape(side)}
+
+    def run(self, backend: str, picture: Picture) -> list[np.ndarray]:
+        """The outputs for one image, in the file's order; computed once in a session."""
+        return self._once(("run", backend, picture), lambda: self.run_again(backend, picture))
+
+    def run_again(self, backend: str, picture: Picture, image: Optional[np.ndarray] = None) -> list:
+        """As `run`, really run, with another input if one is given."""
+        self.open(backend, picture.side)
+        image = self.prepared(picture)[0] if image is None else image
+        reply = self.lab.call(
+            "infer",
+            "run",
+            timeout=RUN_LIMIT_S,
+            backend=backend,
+            **self.place(picture.side),
+            arrays={"image": image},
+        )
+        return ordered(reply)
+
+    def detect(self, backend: str, paths: list[Path], results: Optional[Path] = None) -> dict:
+        """Detections for many image files, streamed; see workers/infer.py for the arrays."""
+        side = self.contract.input.sizes[0].side
+        self.open(backend, side)
+        arguments = {"results": str(results)} if results else {}
+        return self.lab.call(
+            "infer",
+            "detect",
+            timeout=DETECT_LIMIT_S,
+            backend=backend,
+            **self.place(side),
+            paths=[str(p) for p in paths],
+            preprocess=self.contract.input.preprocess(side),
+            **arguments,
+        ).arrays
+
+    def oracle(self, picture: Picture, band: float) -> dict[str, np.ndarray]:
+        """What stock detectron2 and the recipe in float64 find, for the file's own weights."""
+        declared = self.holds_declared_weights()
+        weights = self.weights if declared else {"kind": "archive", "path": str(self.model())}
+        weights_key = self._weights_key() if declared else ["archive", file_digest(self.model())]
+        key = [
+            self.spec,
+            self.recipe,
+            weights_key,
+            file_digest(picture.path),
+            picture.side,
+            band,
+            dataclasses.asdict(self.contract.input),
+            sources(*ORACLE_SOURCES, "images"),
+        ]
+
+        def make(path: Path) -> None:
+            self.lab.tell(f"float64 oracle of {self.id} for {picture.name} at {picture.side}")
+            reply = self.lab.call(
+                "export",
+                "judge",
+                timeout=ORACLE_LIMIT_S,
+                spec=self.spec,
+                recipe=self.recipe,
+                stock=dataclasses.asdict(self.contract.stock),
+                weights=weights,
+                band=band,
+                library=self.lab.library("export"),
+                arrays={"image": self.prepared(picture)[0]},
+            )
+            with open(path, "wb") as file:
+                np.savez(file, **reply.arrays)
+
+        path = self.lab.cache.file("oracle", "oracle.npz", key, make)
+        with np.load(path) as content:
+            return {k: content[k] for k in content.files}
+
+    def _once(self, key: object, make):
+        """Compute once in a session; a failure is remembered too, as the same sentence."""
+        if key not in self._known:
+            try:
+                self._known[key] = (make(), None)
+            except WorkerError as error:
+                self._known[key] = (None, error)
+        value, error = self._known[key]
+        if error is not None:
+            raise error
+        return value
+
+
+def ordered(reply: Reply) -> list[np.ndarray]:
+    """output_0, output_1, ... as a list."""
+    return [reply.arrays[f"output_{i}"] for i in range(len(reply.arrays))]

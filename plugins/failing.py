@@ -1,0 +1,44 @@
+"""How a failing test reads: its own line and what the check said, without our internals."""
+
+from __future__ import annotations
+
+import linecache
+from pathlib import Path
+
+import pytest
+from _pytest._code.code import ExceptionChainRepr, ReprEntry, ReprFileLocation, ReprTraceback
+
+
+def rendered(
+    item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException] | None, lines: list[str]
+) -> ExceptionChainRepr:
+    """Text lines under the place in the test (or fixture) that they came from.
+
+    The first line is what the short summary shows.
+    """
+    path, number, function = _own_place(item, excinfo)
+    source = linecache.getline(str(path), number).strip()
+    shown = [f"    {source}"] if source else []
+    shown += [f"E   {line}" for line in lines]
+    where = ReprFileLocation(_relative(path, item.config.rootpath), number, f"in {function}")
+    entry = ReprEntry(shown, None, None, where, "short")
+    crash = ReprFileLocation(str(path), number, "\n".join(lines))
+    return ExceptionChainRepr([(ReprTraceback([entry], None, "short"), crash, None)])
+
+
+def _own_place(
+    item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException] | None
+) -> tuple[Path, int, str]:
+    """The last frame that lies in the test's own file, else in a fixture, else the test itself."""
+    folders = (item.path, item.config.rootpath / "fixtures")
+    for home in folders:
+        for frame in reversed(list(excinfo.traceback if excinfo else ())):
+            path = Path(str(frame.path))
+            if path == home or home in path.parents:
+                return path, frame.lineno + 1, frame.name
+    path, number, _ = item.reportinfo()
+    return Path(path), (number or 0) + 1, item.name
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if root in path.parents else str(path)

@@ -1,0 +1,107 @@
+"""The books of one run: what had to run, and what became of each test. Knows no pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+LANES = ("npu", "a100")
+PASSED, WAIVED, SKIPPED = "passed", "waived", "skipped"
+INCONCLUSIVE, ERROR, STALE, FAILED = "inconclusive", "error", "stale", "failed"
+DESELECTED, NOT_RUN = "deselected", "not run"
+SEVERITY = (FAILED, STALE, ERROR, INCONCLUSIVE, NOT_RUN, DESELECTED, SKIPPED, WAIVED, PASSED)
+JUDGED = (PASSED, WAIVED, FAILED, STALE)
+
+
+@dataclass
+class Entry:
+    """One test of conformance/: which promise it judges, of what, and the outcome.
+
+    `reason` says why it did not pass; `figures` are dictionaries with name, measured, unit,
+    expected and runtime; `seconds` covers set-up, call and tear-down.
+    """
+
+    nodeid: str
+    clause: str
+    subject: str
+    backend: str = ""
+    case: str = ""
+    lanes: list[str] = field(default_factory=list)
+    requires: list[str] = field(default_factory=list)
+    runtime: str = "cpu"
+    outcome: str = NOT_RUN
+    reason: str = ""
+    expected: str = ""
+    measured: str = ""
+    waiver: str = ""
+    seconds: float = 0.0
+    figures: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def chapter(self) -> str:
+        """The first word of the clause, e.g. "outputs"."""
+        return self.clause.split(".")[0]
+
+    def title(self) -> str:
+        """`clause: subject on backend, case X`, without the parts that do not apply."""
+        backend = f" on {self.backend}" if self.backend else ""
+        case = f", case {self.case}" if self.case else ""
+        return f"{self.clause}: {self.subject}{backend}{case}"
+
+    def belongs_to(self, capability: str) -> bool:
+        """Whether the test is in the lane of a capability or requires it."""
+        return capability in self.lanes or capability in self.requires
+
+
+@dataclass
+class Ledger:
+    """Entries by node id, the collection errors, and how many self-tests ran beside them."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    self_tests: int = 0
+    interrupted: bool = False
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries.values())
+
+    def plan(self, entry: Entry) -> None:
+        """Write down that a test must run."""
+        self.entries[entry.nodeid] = entry
+
+    def deselect(self, nodeid: str, why: str) -> None:
+        """Write down that a planned test will not run, and why."""
+        if nodeid in self.entries:
+            self.entries[nodeid].outcome = DESELECTED
+            self.entries[nodeid].reason = why
+
+    def record(self, nodeid: str, seconds: float, findings: dict[str, Any]) -> None:
+        """Add one phase (set-up, call, tear-down) of a test; the graver outcome stays."""
+        entry = self.entries.get(nodeid)
+        if entry is None:
+            return
+        entry.seconds += seconds
+        outcome = findings.get("outcome", entry.outcome)
+        if SEVERITY.index(outcome) <= SEVERITY.index(entry.outcome) or entry.outcome == NOT_RUN:
+            for name, value in findings.items():
+                setattr(entry, name, value)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The books as plain data, to be sent by an xdist worker to its controller."""
+        return asdict(self)
+
+    def merge(self, books: dict[str, Any]) -> None:
+        """Take over the plan of an xdist worker; outcomes arrive by themselves."""
+        for fields in books["entries"].values():
+            known = self.entries.get(fields["nodeid"])
+            if known is None or known.outcome == NOT_RUN:
+                self.plan(Entry(**fields))
+        self.broken = sorted({*self.broken, *books["broken"]})
+        self.self_tests = max(self.self_tests, books["self_tests"])
+
+
+def worst(entries: Iterable[Entry]) -> str:
+    """The gravest outcome among some entries."""
+    return min((entry.outcome for entry in entries), key=SEVERITY.index)

@@ -1,0 +1,36 @@
+"""Which modules an interpreter has, without importing any; also runs as a child of its own."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import sys
+
+
+def found(names):
+    """Map each module that can be found to its file ("origin") and version ("" if unknown)."""
+    specs = {name: importlib.util.find_spec(name) for name in names}
+    return {
+        name: {"origin": _origin(spec), "version": _version(name)}
+        for name, spec in specs.items()
+        if spec is not None
+    }
+
+
+def _origin(spec):
+    if spec.origin and os.path.exists(spec.origin):
+        return spec.origin
+    return next(iter(spec.submodule_search_locations or []), "")
+
+
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+if __name__ == "__main__":
+    print(json.dumps(found(sys.argv[1:])))

@@ -1,0 +1,52 @@
+"""Which suite, which environment: what a verdict and golden data say about their origin."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins import capability
+
+PACKAGES = ("pytest", "pytest-benchmark", "numpy", "pycocotools", "hypothesis", "pillow")
+
+
+def environment(config: pytest.Config) -> dict[str, Any]:
+    """Python, platform, packages, what the workers have, and the capabilities."""
+    known = config.stash[capability.KEY]
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "workers": {
+            role: {name: module["version"] for name, module in known.modules(role).items()}
+            for role in ("export", "infer", "train")
+        },
+        "capabilities": {
+            name: {"present": known.present(name), "why": known.why(name)}
+            for name in capability.VOCABULARY
+        },
+        "lanes": {"npu": known.runtime(), "a100": known.training_runtime()},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+def suite_version(root: Path) -> str:
+    """The git commit of the suite, with "-dirty" where files differ; "unknown" outside git."""
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--match="]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip() or "unknown"

@@ -1,0 +1,172 @@
+"""The end of a run: one table, one word, verdict.json, JUnit, and the exit code of a gate."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins import judgement, ledger, options, provenance
+from plugins.clauses import LEDGER
+from plugins.judgement import Judgement, Scope
+from plugins.ledger import Ledger
+from plugins.waivers import WAIVERS, Waiver
+
+SCHEMA = 1
+RUN_DIR = options.RUN_DIR
+XDIST_BOOKS = "conformance_books"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Bookkeeper(config), "conformance-bookkeeper")
+    if not config.option.collectonly and not config.option.xmlpath:
+        config.option.xmlpath = str(config.stash[RUN_DIR] / "junit.xml")
+
+
+def judged(config: pytest.Config) -> bool:
+    """Whether this run was about the product: a run of self-tests alone has no verdict."""
+    if config.option.collectonly or not options.is_controller(config):
+        return False
+    books = config.stash[LEDGER]
+    return bool(books.entries or books.broken) or not books.self_tests
+
+
+class Bookkeeper:
+    """Writes outcomes into the ledger, and the verdict from it; xdist workers send their plans."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.started = _now()
+        self.verdict: tuple[Judgement, list[dict[str, Any]]] | None = None
+
+    @property
+    def books(self) -> Ledger:
+        return self.config.stash[LEDGER]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        findings = getattr(report, "conformance", None)
+        if findings is None and report.failed:
+            findings = {"outcome": ledger.ERROR, "reason": "its process died"}
+        self.books.record(report.nodeid, getattr(report, "duration", 0.0), findings or {})
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed and report.nodeid.startswith("conformance"):
+            self.books.broken.append(report.nodeid)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self.books.interrupted = True
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        books = getattr(node, "workeroutput", {}).get(XDIST_BOOKS)
+        if books:
+            self.books.merge(json.loads(books))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if not options.is_controller(self.config):
+            self.config.workeroutput[XDIST_BOOKS] = json.dumps(self.books.as_dict())
+        if not judged(self.config):
+            return
+        verdict = judgement.judge(self.books, _scope(self.config))
+        self.verdict = verdict, judgement.rows(self.books)
+        if verdict.holes and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        _write(self.config.stash[RUN_DIR], self._document(session.exitstatus))
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.verdict is None:
+            return
+        verdict, rows = self.verdict
+        terminalreporter.section("verdict")
+        for line in judgement.table(rows) if rows else ():
+            terminalreporter.write_line(line)
+        good = verdict.word == judgement.CONFORMANT
+        terminalreporter.write_line(verdict.headline(), bold=True, green=good, red=not good)
+        for reason in [*verdict.reasons, *(f"red: {hole}" for hole in verdict.holes)]:
+            terminalreporter.write_line(f"  {reason}")
+        written = self.config.stash[RUN_DIR] / "verdict.json"
+        terminalreporter.write_line(f"written: {_shown(written, self.config.rootpath)}")
+
+    def _document(self, exit_code: int) -> dict[str, Any]:
+        verdict, rows = self.verdict
+        return {
+            "schema": SCHEMA,
+            "word": verdict.final_word(),
+            "headline": verdict.headline(),
+            "reasons": verdict.reasons,
+            "holes": verdict.holes,
+            "exit_code": int(exit_code),
+            "started": self.started,
+            "ended": _now(),
+            "suite": provenance.suite_version(self.config.rootpath),
+            "command": ["pytest", *map(str, self.config.invocation_params.args)],
+            "options": _options(self.config),
+            "environment": provenance.environment(self.config),
+            "counts": dict(Counter(entry.outcome for entry in self.books)),
+            "rows": rows,
+            "tests": [asdict(entry) for entry in self.books],
+            "waivers": [self._waived(waiver) for waiver in self.config.stash[WAIVERS]],
+            "artifacts": {
+                "folder": str(self.config.stash[RUN_DIR]),
+                "junit": str(self.config.option.xmlpath),
+            },
+        }
+
+    def _waived(self, waiver: Waiver) -> dict[str, Any]:
+        tests = [entry.nodeid for entry in self.books if entry.waiver == waiver.id]
+        return {**waiver.as_dict(), "tests": tests}
+
+
+def _scope(config: pytest.Config) -> Scope:
+    expression = config.option.markexpr.strip()
+    return Scope(
+        lane=expression if expression in ledger.LANES else "",
+        partial=partial_selection(config),
+        required=tuple(options.get(config, "require")),
+        refused=config.stash.get(options.REFUSED, ""),
+    )
+
+
+def partial_selection(config: pytest.Config) -> str:
+    """That only a part of conformance/ was named on the command line, in words; else empty."""
+    home = config.rootpath / "conformance"
+    named = [(config.invocation_params.dir / arg.split("::")[0], arg) for arg in config.args]
+    for path, arg in named:
+        whole = Path(os.path.normpath(path))
+        if "::" not in arg and (whole == home or whole in home.parents):
+            return ""
+    return f"only {', '.join(arg for _, arg in named)} was selected"
+
+
+def _options(config: pytest.Config) -> dict[str, Any]:
+    return {
+        name: {"value": None if item.value is None else str(item.value), "source": item.source}
+        for name, item in config.stash[options.KEY].items()
+    }
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+def _shown(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if root in path.parents else str(path)
+
+
+def _write(folder: Path, document: dict[str, Any]) -> None:
+    """Write verdict.json, then point `latest` at its folder; each step is atomic."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / "verdict.json.part"
+    draft.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(draft, folder / "verdict.json")
+    link = folder.parent / f"latest.{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder.name, target_is_directory=True)
+    os.replace(link, folder.parent / "latest")

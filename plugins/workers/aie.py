@@ -1,0 +1,154 @@
+"""The real torch_aie / mindietorch seen through one narrow door; without them, our emulator.
+
+Source: reference documentation of torch_aie (CANN 7.0.RC1) and mindietorch. Defaults differ between
+releases and languages, so every option is passed by name; what a release does not know is left out
+and reported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import sys
+import time
+from pathlib import Path
+
+import archive
+import torch
+from protocol import Refusal
+
+REAL = ("mindietorch", "torch_aie")
+EMULATOR = Path(__file__).resolve().parent / "emulator"
+DEVICE = "npu:0"
+ENGINE_NODES = ("torch_aie_emulator::execute", "aie::execute", "mindietorch::execute")
+LEFT_IN_TORCH = "torch_aie_emulator::left_in_torch"
+_bound: list = []
+
+
+def bind():
+    """Import the runtime once: a real one wherever it is installed, else the emulator.
+
+    Raises:
+        Refusal: a real one is installed but broken; that must never turn into an emulated run.
+    """
+    if _bound:
+        return _bound[0]
+    name = next((n for n in REAL if importlib.util.find_spec(n)), None)
+    if name is None:
+        sys.path.insert(0, str(EMULATOR))
+        name = "torch_aie"
+    try:
+        runtime = importlib.import_module(name)
+    except Exception as error:
+        raise Refusal(
+            f"{name} is installed but cannot be imported: {error}; source CANN's set_env.sh and "
+            "use the torch that it was built for"
+        ) from None
+    runtime.set_device(0)
+    _bound.append(runtime)
+    return runtime
+
+
+def emulated() -> bool:
+    """Whether what `bind` returned is ours; a real module has no such mark."""
+    return bool(getattr(bind(), "EMULATED", False))
+
+
+def version() -> str:
+    """Name and version of the bound runtime."""
+    runtime = bind()
+    known = getattr(runtime, "__version__", None)
+    if known is None:
+        try:
+            known = importlib.metadata.version(runtime.__name__)
+        except importlib.metadata.PackageNotFoundError:
+            known = "of unknown version"
+    return f"{runtime.__name__} {known}"
+
+
+def compile_module(module, shape: list, options: dict):
+    """Compile a ScriptModule for one static input shape; options are the contract's [compile]."""
+    runtime = bind()
+    options = dict(options)
+    policies = getattr(runtime, "_enums", runtime).PrecisionPolicy
+    arguments = {
+        "inputs": [runtime.Input(shape, dtype=torch.float)],
+        "precision_policy": getattr(policies, options.pop("precision_policy")),
+        **options,
+    }
+    accepted = _accepted(runtime.compile)
+    if accepted and "ir" in accepted:
+        arguments["ir"] = "ts"
+    known = {k: v for k, v in arguments.items() if not accepted or k in accepted}
+    return runtime.compile(module, **known), sorted(set(arguments) - set(known))
+
+
+def _accepted(function) -> set:
+    """Keyword names that a function takes; empty if it does not say or takes any."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return set()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return set()
+    return {p.name for p in parameters}
+
+
+def left_in_torch(compiled) -> dict:
+    """Operators that the compiled module still runs in torch: name -> count."""
+    found: dict = {}
+    for node in compiled.inlined_graph.nodes():
+        kind = node.kind()
+        if kind == LEFT_IN_TORCH:
+            kind = next(v.toIValue() for v in node.inputs() if isinstance(v.toIValue(), str))
+        elif kind.startswith("prim::") or kind in ENGINE_NODES or "ngine" in kind:
+            continue
+        found[kind] = found.get(kind, 0) + 1
+    return found
+
+
+class Engine:
+    """A compiled model on the device, driven as the source's inference script drives it."""
+
+    def __init__(self, compiled) -> None:
+        self.compiled = compiled
+
+    def step(self, image: torch.Tensor) -> tuple[dict, list]:
+        """One image (1, 3, S, S) float32 on the host.
+
+        Returns:
+            outputs as arrays; seconds of copy in, compute, copy out. The stream is synchronised at
+            each border, so that no border moves work into its neighbour.
+        """
+        npu = bind().npu
+        stream = npu.Stream(DEVICE)
+        with npu.stream(stream):
+            marks = [time.perf_counter()]
+            on_device = image.to(DEVICE)
+            stream.synchronize()
+            marks.append(time.perf_counter())
+            outputs = self.compiled.forward(on_device)
+            stream.synchronize()
+            marks.append(time.perf_counter())
+            found = archive.arrays([o.detach() for o in archive.signature(outputs)])
+            marks.append(time.perf_counter())
+        # Outputs may live in a pool that the next forward reuses: hand out copies only.
+        found = {k: v.copy() for k, v in found.items()}
+        return found, [b - a for a, b in zip(marks, marks[1:])]
+
+
+class Reference:
+    """The same file run by TorchScript on the CPU: no device, no copies."""
+
+    def __init__(self, module) -> None:
+        self.module = module
+
+    def step(self, image: torch.Tensor) -> tuple[dict, list]:
+        """As Engine.step; the copies take no time because there are none."""
+        with torch.no_grad():
+            start = time.perf_counter()
+            outputs = self.module(image)
+            seconds = time.perf_counter() - start
+        return archive.arrays(outputs), [0.0, seconds, 0.0]

@@ -1,0 +1,104 @@
+"""What an exported model.ts is made of: its weights, its graph, its constants."""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+from protocol import Refusal
+
+NMS = "aie::batch_nms"
+NMS_ATTRIBUTES = ("score_threshold", "iou_threshold", "max_size_per_class", "max_total_size")
+
+
+def load(path) -> torch.jit.ScriptModule:
+    """Read a TorchScript file on the CPU; Refusal with the cure when it is not one."""
+    path = Path(path)
+    if not path.is_file():
+        raise Refusal(f"{path}: no such file; export the model first or correct --model-ts")
+    if not zipfile.is_zipfile(path):
+        raise Refusal(f"{path}: truncated, or not a TorchScript archive; export or copy it again")
+    try:
+        return torch.jit.load(str(path), map_location="cpu").eval()
+    except Exception as error:
+        raise Refusal(
+            f"{path}: torch {torch.__version__} cannot load it: {_reason(error)}"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "Unknown builtin op: aie::" in text or "aie::" in text and "operator" in text:
+        return "the operators aie::* are not registered; build them with 'make ops'"
+    if "constants.pkl" in text or "PytorchStreamReader" in text or "central directory" in text:
+        return f"the archive is damaged or no TorchScript ({text[:120]}); export or copy it again"
+    return text[:240]
+
+
+def state(module: torch.jit.ScriptModule) -> dict:
+    """The tensors by detectron2 name: what the exporter's wrapper put before them is cut off."""
+    found = {k: v.detach().float().numpy() for k, v in module.state_dict().items()}
+    anchor = next((k for k in found if k.endswith("backbone.bottom_up.stem.conv1.weight")), None)
+    prefix = anchor[: anchor.index("backbone.")] if anchor else ""
+    return {k[len(prefix) :]: v for k, v in found.items() if k.startswith(prefix)}
+
+
+def describe(module: torch.jit.ScriptModule) -> dict:
+    """Census of the inlined graph: operators, NMS attributes, devices, constants that are broken."""
+    graph = module.inlined_graph
+    nodes = list(graph.nodes())
+    operators = Counter(n.kind() for n in nodes if not n.kind().startswith("prim::"))
+    return {
+        "inputs": len(list(graph.inputs())) - 1,
+        "operators": dict(operators),
+        "control_flow": sorted({n.kind() for n in nodes if n.kind() in ("prim::If", "prim::Loop")}),
+        "nms": [_attributes(n) for n in nodes if n.kind() == NMS],
+        "topk": [_int(list(n.inputs())[1]) for n in nodes if n.kind() == "aten::topk"],
+        "devices": sorted({str(v) for v in _constants(nodes) if isinstance(v, torch.device)}),
+        "broken": sorted(_broken(module, nodes)),
+    }
+
+
+def _attributes(node) -> dict:
+    values = [value.toIValue() for value in list(node.inputs())[2:6]]
+    return dict(zip(NMS_ATTRIBUTES, values))
+
+
+def _int(value):
+    return value.toIValue()
+
+
+def _constants(nodes) -> list:
+    outputs = [n.output() for n in nodes if n.kind() == "prim::Constant"]
+    return [o.toIValue() for o in outputs]
+
+
+def _broken(module, nodes) -> list:
+    """Names of tensors, and constants, that hold NaN or infinity."""
+    names = [k for k, v in module.state_dict().items() if not torch.isfinite(v.float()).all()]
+    for value in _constants(nodes):
+        if isinstance(value, torch.Tensor) and not torch.isfinite(value.double()).all():
+            names.append(f"a constant of shape {tuple(value.shape)}")
+    return names
+
+
+def signature(outputs) -> list:
+    """dtype and shape of each output, in order; Refusal if it is not a flat tuple of tensors."""
+    if isinstance(outputs, torch.Tensor):
+        outputs = (outputs,)
+    if not isinstance(outputs, (tuple, list)) or not all(
+        isinstance(o, torch.Tensor) for o in outputs
+    ):
+        raise Refusal(f"the model returns {type(outputs).__name__}, not a tuple of tensors")
+    return [o.detach() for o in outputs]
+
+
+def arrays(outputs) -> dict:
+    """Outputs as arrays named output_0, output_1, ... (the graph itself has no names)."""
+    return {
+        f"output_{i}": np.ascontiguousarray(o.to("cpu").numpy())
+        for i, o in enumerate(signature(outputs))
+    }

@@ -1,0 +1,149 @@
+"""The export worker: builds the network, traces it to TorchScript, answers for the oracles."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import warnings
+from pathlib import Path
+
+import archive
+import model
+import numpy as np
+import ops
+import oracle
+import recipe as rewrite
+import seeded
+import torch
+import torchvision
+import weights as sources
+from protocol import Refusal
+
+_networks: dict = {}
+
+
+def versions(arrays) -> tuple:
+    """Versions of what exports."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "numpy": np.__version__,
+        "detectron2": importlib.util.find_spec("detectron2") is not None,
+    }, {}
+
+
+def export(
+    arrays,
+    *,
+    spec: dict,
+    recipe: dict,
+    weights: dict,
+    size: int,
+    library: str,
+    out: str,
+    trace_with: str = "zeros",
+) -> tuple:
+    """Trace the network with an image of `size` and write TorchScript to `out`, atomically.
+
+    Args:
+        trace_with: "zeros", "noise" or "nan"; what is traced must not matter.
+    """
+    ops.load({}, path=library)
+    network = _network(spec, weights)
+    image = {
+        "zeros": lambda: torch.zeros(1, 3, size, size),
+        "noise": lambda: torch.randn(1, 3, size, size) * 50,
+        "nan": lambda: torch.full((1, 3, size, size), float("nan")),
+    }[trace_with]()
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(
+            rewrite.Recipe(network, recipe).eval(), (image,), check_trace=False
+        )
+    partial = Path(out).with_name(f"{Path(out).name}.{os.getpid()}")
+    torch.jit.save(traced, str(partial))
+    os.replace(partial, out)
+    state = {k: v.numpy() for k, v in network.state_dict().items()}
+    return {"bytes": os.path.getsize(out), "weights": sources.digest(state)}, {}
+
+
+def describe(arrays, *, path: str, library: str) -> tuple:
+    """Census of an exported file, by whoever made it."""
+    ops.load({}, path=library)
+    return archive.describe(archive.load(path)), {}
+
+
+def compare_weights(arrays, *, path: str, library: str, spec: dict, weights: dict) -> tuple:
+    """The archive's weights beside the declared ones, and what a loaded head looks like."""
+    ops.load({}, path=library)
+    network = model.RetinaNet(spec)
+    found = sources.read(Path(path), "archive")
+    state = sources.check_complete(found, network, Path(path))
+    declared = {k: v.numpy() for k, v in _network(spec, weights).state_dict().items()}
+    result = sources.compare({k: v.numpy() for k, v in state.items()}, declared)
+    result["digest"] = sources.digest({k: v.numpy() for k, v in state.items()})
+    result["declared"] = sources.digest(declared)
+    result["score_bias_spread"] = float(np.ptp(found["head.cls_score.bias"]))
+    result["score_weight_std"] = float(found["head.cls_score.weight"].std())
+    return result, {}
+
+
+def judge(
+    arrays,
+    *,
+    spec: dict,
+    recipe: dict,
+    stock: dict,
+    weights: dict,
+    band: float,
+    precision: str = "float64",
+    library: str = "",
+) -> tuple:
+    """The two CPU oracles on one prepared image; see oracle.judge for the arrays."""
+    if library:
+        ops.load({}, path=library)
+    network = _network(spec, weights)
+    if precision == "float64":
+        network = network.double()
+    try:
+        return {}, oracle.judge(network, arrays["image"], recipe, stock, band)
+    finally:
+        network.float()
+
+
+def calibrate(arrays, *, spec: dict, seed: int) -> tuple:
+    """Measure the statistics that seeded weights need; arrays: prepared images, any names."""
+    network = model.RetinaNet(spec).eval()
+    seeded.draw(network, seed)
+    images = [torch.from_numpy(arrays[name]) for name in sorted(arrays)]
+    return {}, seeded.calibrate(network, images)
+
+
+def _network(spec: dict, weights: dict) -> model.RetinaNet:
+    """One network per weights, kept: building 38 million parameters twice helps nobody."""
+    key = repr((spec, weights, _stamp(weights)))
+    if key not in _networks:
+        _networks.clear()
+        network = model.RetinaNet(spec).eval()
+        sources.fill(network, weights)
+        _networks[key] = network.requires_grad_(False)
+    return _networks[key]
+
+
+def _stamp(weights: dict) -> list:
+    paths = [weights[k] for k in ("path", "calibration") if k in weights]
+    if not all(os.path.isfile(p) for p in paths):
+        raise Refusal(f"{paths[0]}: no such file; give the path of a weights file")
+    return [(p, os.stat(p).st_mtime_ns, os.path.getsize(p)) for p in paths]
+
+
+OPERATIONS = {
+    "versions": versions,
+    "export": export,
+    "describe": describe,
+    "compare_weights": compare_weights,
+    "judge": judge,
+    "calibrate": calibrate,
+}

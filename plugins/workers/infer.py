@@ -1,0 +1,175 @@
+"""The inference worker: runs an exported model on the CPU or compiled for the NPU."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from pathlib import Path
+
+import aie
+import archive
+import images
+import numpy as np
+import ops
+import result_files
+import torch
+import torchvision
+from protocol import Refusal
+
+_runners: dict = {}
+_prepared: dict = {}
+
+
+def versions(arrays) -> tuple:
+    """Versions of what infers, and whether its NPU runtime is real."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "numpy": np.__version__,
+        "runtime": aie.version(),
+        "emulated": aie.emulated(),
+    }, {}
+
+
+def describe(arrays, *, path: str, library: str) -> tuple:
+    """Load the file in this torch and take the census of its graph."""
+    ops.load({}, path=library)
+    return archive.describe(archive.load(path)), {}
+
+
+def open_model(
+    arrays, *, backend: str, path: str, library: str, shape: list, options: dict
+) -> tuple:
+    """Make a runner ready for one input shape; compiles where the backend is `aie`."""
+    ops.load({}, path=library)
+    started = time.perf_counter()
+    if backend == "reference":
+        _keep((backend, path, tuple(shape)), aie.Reference(archive.load(path)))
+        return {"seconds": time.perf_counter() - started}, {}
+    aie.bind()
+    compiled, unknown = aie.compile_module(archive.load(path), shape, options)
+    _keep((backend, path, tuple(shape)), aie.Engine(compiled))
+    return {
+        "seconds": time.perf_counter() - started,
+        "left_in_torch": aie.left_in_torch(compiled),
+        "options_not_known": unknown,
+    }, {}
+
+
+def run(arrays, *, backend: str, path: str, shape: list) -> tuple:
+    """One prepared image (1, 3, S, S) through an opened model."""
+    outputs, seconds = _runner(backend, path, shape).step(torch.from_numpy(arrays["image"]))
+    return {"seconds": seconds}, outputs
+
+
+def save_compiled(arrays, *, path: str, shape: list, out: str) -> tuple:
+    """Write the compiled module to a file of its own, atomically."""
+    partial = f"{out}.{os.getpid()}"
+    _runner("aie", path, shape).compiled.save(partial)
+    os.replace(partial, out)
+    return {"bytes": os.path.getsize(out)}, {}
+
+
+def run_compiled(arrays, *, path: str, library: str) -> tuple:
+    """Load a compiled module from its file and run one prepared image."""
+    ops.load({}, path=library)
+    aie.bind()
+    engine = aie.Engine(torch.jit.load(path).eval())
+    outputs, seconds = engine.step(torch.from_numpy(arrays["image"]))
+    return {"seconds": seconds}, outputs
+
+
+def prepare(arrays, *, path: str, preprocess: dict) -> tuple:
+    """The model's input for one image file, and its geometry."""
+    tensor, geometry = images.prepare(path, **preprocess)
+    return {"geometry": list(geometry)}, {"image": tensor[None]}
+
+
+def detect(
+    arrays,
+    *,
+    backend: str,
+    path: str,
+    shape: list,
+    paths: list,
+    preprocess: dict,
+    results: str = "",
+) -> tuple:
+    """Stream image files through an opened model.
+
+    Args:
+        results: folder for the source's .bin triples, one per image; empty for none.
+    Returns:
+        boxes (n, M, 4) in pixels of each image (float64), labels (n, M), scores (n, M), geometry
+        (n, 4) and seconds (n, 3), in the order of `paths`.
+    """
+    runner = _runner(backend, path, shape)
+    rows: dict = {k: [] for k in ("boxes", "labels", "scores", "geometry", "seconds")}
+    for tensor, geometry in images.stream(paths, **preprocess):
+        outputs, seconds = runner.step(torch.from_numpy(tensor[None]))
+        boxes, labels, scores = (outputs[f"output_{i}"] for i in range(3))
+        if results:
+            stem = Path(paths[len(rows["boxes"])]).stem
+            result_files.write(results, stem, boxes, labels.astype(np.int64), scores)
+        rows["boxes"].append(images.restore(boxes, geometry))
+        rows["labels"].append(labels.reshape(-1).astype(np.int64))
+        rows["scores"].append(scores.reshape(-1))
+        rows["geometry"].append(geometry)
+        rows["seconds"].append(seconds)
+    return {}, {k: np.array(v) for k, v in rows.items()}
+
+
+def read_results(arrays, *, folder: str, stems: list) -> tuple:
+    """A complete result folder read back: boxes (n, M, 4), labels (n, M, 1), scores (n, M)."""
+    result_files.complete(folder, stems)
+    triples = [result_files.read(folder, stem) for stem in stems]
+    names = ("boxes", "labels", "scores")
+    return {}, {name: np.array([t[i] for t in triples]) for i, name in enumerate(names)}
+
+
+def hold(arrays, *, paths: list, preprocess: dict) -> tuple:
+    """Prepare the images that timed steps will take turns with."""
+    _prepared["images"] = [
+        torch.from_numpy(images.prepare(p, **preprocess)[0][None]) for p in paths
+    ]
+    return {}, {}
+
+
+def step(arrays, *, backend: str, path: str, shape: list, turn: int) -> tuple:
+    """One timed step on a held image: seconds of copy in, compute and copy out."""
+    held = _prepared["images"]
+    _, seconds = _runner(backend, path, shape).step(held[turn % len(held)])
+    return {"seconds": seconds}, {}
+
+
+def _runner(backend: str, path: str, shape: list):
+    try:
+        return _runners[(backend, path, tuple(shape))]
+    except KeyError:
+        raise Refusal(
+            f"{path}: not opened for {backend} at {shape} in this worker; open it first"
+        ) from None
+
+
+def _keep(key: tuple, runner) -> None:
+    """Keep few runners: a full-size engine holds a gigabyte."""
+    while len(_runners) >= 4:
+        _runners.pop(next(iter(_runners)))
+    _runners[key] = runner
+
+
+OPERATIONS = {
+    "versions": versions,
+    "describe": describe,
+    "open": open_model,
+    "run": run,
+    "save_compiled": save_compiled,
+    "run_compiled": run_compiled,
+    "prepare": prepare,
+    "detect": detect,
+    "read_results": read_results,
+    "hold": hold,
+    "step": step,
+}

@@ -1,0 +1,92 @@
+"""What is right, for given weights and one image: the rewrite in float64, and stock detectron2.
+
+Both read the same network outputs. `recipe` answers what the Ascend rewrite intends, free of any
+fp16; `stock` answers what the model means (score threshold, best 1000 anchor-class pairs per level,
+NMS per class, best 100). Neither uses aie::batch_nms, which it is there to judge.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import recipe as rewrite
+import torch
+import torchvision
+
+
+def judge(
+    network: torch.nn.Module, image: np.ndarray, recipe: dict, stock: dict, band: float
+) -> dict:
+    """Run one image (1, 3, S, S) in the network's precision.
+
+    Args:
+        band: how far below the lowest kept score candidates are still returned.
+    Returns:
+        arrays: recipe_* (every candidate that noise of size `band` could bring into the result,
+        best first, with `recipe_kept`: rank in the result or -1) and stock_* (the result).
+        boxes (n, 4) float64 xyxy in input pixels, labels int64, scores float64.
+    """
+    parameter = next(network.parameters())
+    with torch.no_grad():
+        logits, deltas, anchors = network(torch.from_numpy(image).to(parameter.dtype))
+        logits, deltas = [x[0] for x in logits], [x[0] for x in deltas]
+        found = _stock(logits, deltas, anchors, stock)
+        out = {f"stock_{k}": v.numpy() for k, v in found.items()}
+        out.update(
+            {f"recipe_{k}": v for k, v in _recipe(logits, deltas, anchors, recipe, band).items()}
+        )
+    return out
+
+
+def _recipe(logits, deltas, anchors, recipe: dict, band: float) -> dict:
+    boxes, scores = rewrite.candidates(logits, deltas, anchors, recipe["topk_per_class"])
+    rows, labels = torch.nonzero(scores > recipe["score_threshold"] - band, as_tuple=True)
+    boxes, scores = boxes[rows, labels], scores[rows, labels]
+    order = torch.argsort(scores, descending=True, stable=True)
+    boxes, scores, labels = boxes[order], scores[order], labels[order]
+    over = int((scores > recipe["score_threshold"]).sum())
+    kept = _suppress(boxes[:over], scores[:over], labels[:over], recipe)
+    rank = np.full(len(scores), -1, np.int64)
+    rank[kept.numpy()] = np.arange(len(kept))
+    full = len(kept) == recipe["max_total_size"]
+    lowest = float(scores[kept[-1]]) if full else recipe["score_threshold"]
+    near = int((scores >= lowest - band).sum())
+    return {
+        "boxes": boxes[:near].numpy().astype(np.float64),
+        "scores": scores[:near].numpy().astype(np.float64),
+        "labels": labels[:near].numpy(),
+        "kept": rank[:near],
+        "over": np.array([over]),
+    }
+
+
+def _suppress(boxes, scores, labels, recipe: dict):
+    """Greedy NMS per class with its two caps; indices, best first."""
+    keep = torchvision.ops.batched_nms(boxes, scores, labels, recipe["iou_threshold"])
+    keep = keep[torch.argsort(scores[keep], descending=True, stable=True)]
+    seen: dict = {}
+    allowed = []
+    for index, label in zip(keep.tolist(), labels[keep].tolist()):
+        seen[label] = seen.get(label, 0) + 1
+        if seen[label] <= recipe["max_size_per_class"]:
+            allowed.append(index)
+    return torch.tensor(allowed[: recipe["max_total_size"]], dtype=torch.long)
+
+
+def _stock(logits, deltas, anchors, stock: dict) -> dict:
+    boxes, scores, labels = [], [], []
+    for level_logits, level_deltas, level_anchors in zip(logits, deltas, anchors):
+        classes = level_logits.shape[1]
+        flat = level_logits.flatten().sigmoid()
+        over = torch.nonzero(flat > stock["score_threshold"])[:, 0]
+        best = torch.argsort(flat[over], descending=True, stable=True)[: stock["topk_per_level"]]
+        pairs = over[best]
+        rows = torch.div(pairs, classes, rounding_mode="floor")
+        boxes.append(rewrite.decode(level_deltas[rows], level_anchors[rows]))
+        scores.append(flat[pairs])
+        labels.append(pairs % classes)
+    boxes, scores, labels = torch.cat(boxes), torch.cat(scores), torch.cat(labels)
+    keep = torchvision.ops.batched_nms(boxes, scores, labels, stock["iou_threshold"])
+    keep = keep[torch.argsort(scores[keep], descending=True, stable=True)][
+        : stock["max_total_size"]
+    ]
+    return {"boxes": boxes[keep].double(), "scores": scores[keep].double(), "labels": labels[keep]}

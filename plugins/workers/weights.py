@@ -1,0 +1,158 @@
+"""Weights from wherever they are declared to be, complete and under detectron2's names.
+
+Kinds (the contract's [weights] table, or the option --weights): `seeded` (seeded.py and its
+calibration file), `checkpoint` (NumPy .npz), `file` (a detectron2 .pkl, read without executing
+pickled code, or a torch .pth), `archive` (those inside an exported model.ts).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import seeded
+import torch
+from protocol import Refusal
+
+# Names that a detectron2 file carries beside the weights: constants of the architecture.
+CONSTANTS = re.compile(r"(^|\.)(pixel_mean|pixel_std|cell_anchors[._]\d|num_batches_tracked)$")
+HARMLESS = {
+    ("collections", "OrderedDict"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "scalar"),
+    ("_codecs", "encode"),
+}
+SHOWN = 4
+
+
+def fill(network: torch.nn.Module, weights: dict) -> None:
+    """Load the declared weights into a RetinaNet; every tensor, no other, right shapes.
+
+    Raises:
+        Refusal: the file is missing, broken, or of another model.
+    """
+    if weights["kind"] == "seeded":
+        seeded.draw(network, weights["seed"])
+        seeded.apply(network, _read_npz(Path(weights["calibration"])))
+        return
+    path = Path(weights["path"])
+    state = check_complete(read(path, weights["kind"]), network, path)
+    network.load_state_dict(state)
+
+
+def read(path: Path, kind: str) -> dict:
+    """All tensors of a weights file by name (constants left out), as float32 arrays."""
+    if not path.is_file():
+        raise Refusal(f"{path}: no such file; give the path of a weights file")
+    readers = {".pkl": _read_pickle, ".pth": _read_torch, ".pt": _read_torch, ".npz": _read_npz}
+    reader = _read_archive if kind == "archive" else readers.get(path.suffix)
+    if reader is None:
+        raise Refusal(
+            f"{path}: '{path.suffix}' is not a weights file; give one of {sorted(readers)}"
+        )
+    found = reader(path)
+    return {k: np.asarray(v, np.float32) for k, v in found.items() if not CONSTANTS.search(k)}
+
+
+def check_complete(found: dict, network: torch.nn.Module, path: Path) -> dict:
+    """The state dict for `network`; Refusal if a tensor is missing, surplus or misshapen."""
+    expected = network.state_dict()
+    missing = [k for k in expected if k not in found]
+    surplus = [k for k in found if k not in expected]
+    misshapen = [
+        f"{k} {tuple(found[k].shape)} instead of {tuple(v.shape)}"
+        for k, v in expected.items()
+        if k in found and found[k].shape != tuple(v.shape)
+    ]
+    broken = [k for k, v in found.items() if not np.isfinite(v).all()]
+    for names, sentence in (
+        (missing, "tensors of this model are missing"),
+        (surplus, "tensors do not belong to this model"),
+        (misshapen, "tensors have another shape"),
+        (broken, "tensors hold NaN or infinity"),
+    ):
+        if names:
+            rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            raise Refusal(
+                f"{path}: {len(names)} {sentence}: {', '.join(names[:SHOWN])}{rest}; "
+                "give the weights of the model that the contract describes"
+            )
+    return {k: torch.from_numpy(np.array(found[k])) for k in expected}
+
+
+def digest(state: dict) -> str:
+    """One hash over the names and float32 bytes of a state dict."""
+    sha = hashlib.sha256()
+    for name in sorted(state):
+        sha.update(name.encode())
+        sha.update(np.ascontiguousarray(state[name], np.float32).tobytes())
+    return sha.hexdigest()
+
+
+def compare(found: dict, expected: dict) -> dict:
+    """How many tensors of two complete sets are bit-equal, and which are not."""
+    differing = [k for k in expected if not np.array_equal(found.get(k), expected[k])]
+    return {"tensors": len(expected), "differing": differing}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Arrays, strings, numbers and containers only: a weights file has no business with code."""
+
+    def find_class(self, module: str, name: str):
+        if (module, name) in HARMLESS:
+            return super().find_class(module, name)
+        raise Refusal(f"the file asks to execute '{module}.{name}'")
+
+
+def _read_pickle(path: Path) -> dict:
+    try:
+        with open(path, "rb") as file:
+            content = _Unpickler(file, encoding="latin1").load()
+    except Refusal as error:
+        raise Refusal(
+            f"{path}: {error}; only NumPy arrays are read: save the weights as such"
+        ) from None
+    except Exception as error:
+        raise Refusal(f"{path}: not a whole pickle ({error}); fetch the file again") from None
+    content = content.get("model", content) if isinstance(content, dict) else {}
+    if not content or not all(hasattr(v, "dtype") for v in content.values()):
+        raise Refusal(f"{path}: holds no arrays by name; give a detectron2 model file")
+    return content
+
+
+def _read_torch(path: Path) -> dict:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except TypeError:
+        raise Refusal(
+            f"{path}: torch {torch.__version__} cannot read .pth files safely; give a .pkl"
+        ) from None
+    except Exception as error:
+        raise Refusal(
+            f"{path}: not a torch weights file ({str(error)[:80]}); fetch it again"
+        ) from None
+    content = content.get("model", content)
+    return {k: v.numpy() for k, v in content.items() if hasattr(v, "numpy")}
+
+
+def _read_npz(path: Path) -> dict:
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return {k: content[k] for k in content.files}
+    except Exception as error:
+        raise Refusal(
+            f"{path}: not a whole .npz file ({error}); restore it from version control"
+        ) from None
+
+
+def _read_archive(path: Path) -> dict:
+    import archive
+
+    return archive.state(archive.load(path))

@@ -1,0 +1,121 @@
+"""Capabilities: probed as they are, never assumed, and an absent required one ends the run."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+pytest_plugins = ["pytester", "tests.lab"]
+
+NPU_SMI = "| 0     310P3           | OK              | 12.8         47                |"
+SUITE = """
+@pytest.mark.npu
+@pytest.mark.clause("outputs.dtype")
+def test_device(request): pass
+
+@pytest.mark.clause("accuracy.coco")
+@pytest.mark.requires("coco")
+def test_coco(): raise RuntimeError("ran")
+"""
+
+
+@pytest.fixture
+def real_npu(lab, monkeypatch):
+    """A machine that looks like one with a 310P3: the tool on PATH, the module in the interpreter."""
+    lab.tool("npu-smi", NPU_SMI)
+    lab.write("site/torch_aie/__init__.py", "raise SystemExit('imported')")
+    lab.write("site/torch_aie-6.3.rc2.dist-info/METADATA", "Name: torch_aie\nVersion: 6.3.rc2\n")
+    monkeypatch.syspath_prepend(lab.root / "site")
+    return lab
+
+
+def test_a_machine_without_an_npu_says_that_it_emulates(lab):
+    lab.chapter(SUITE)
+    result = lab.run("-m", "npu")
+    result.stdout.fnmatch_lines(
+        ["lanes: npu runs on emulated 310P3 (torch_aie emulator); a100 runs on cpu (stand-in)"]
+    )
+    assert result.ret == 0
+
+
+def test_a_required_but_absent_npu_fails_at_once_and_leaves_a_verdict(lab):
+    lab.chapter(SUITE.replace("pass", "raise SystemExit('the subject ran')"))
+    result = lab.run("-m", "npu", "--require", "npu")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --require npu: 'npu-smi info' does not list an*310P; *"])
+    assert lab.verdict()["word"] == "INCOMPLETE"
+    assert lab.verdict()["reasons"][0].startswith("--require npu: 'npu-smi info' does not list")
+    assert lab.verdict()["exit_code"] == 4
+
+
+def test_a_missing_tool_is_told_from_a_silent_one(lab):
+    (lab.root / "bin/npu-smi").unlink()
+    result = lab.run("--require", "npu")
+    result.stderr.fnmatch_lines(["ERROR: --require npu: npu-smi is not on PATH; it needs *"])
+
+
+def test_a_real_npu_is_found_without_importing_its_module(real_npu):
+    real_npu.chapter(SUITE)
+    result = real_npu.run("-m", "npu", "--require", "npu")
+    result.stdout.fnmatch_lines(["lanes: npu runs on Ascend310P3 (torch_aie 6.3.rc2); *"])
+    assert result.ret == 0
+    assert real_npu.verdict()["word"] == "CONFORMANT"
+
+
+def test_the_emulator_never_counts_as_an_npu(real_npu):
+    real_npu.write("site/torch_aie/__init__.py", "EMULATED = True\n")
+    result = real_npu.run("--require", "npu")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*has no torch_aie or mindietorch (interpreter_infer)*"])
+
+
+def test_another_ascend_chip_is_no_310p(real_npu):
+    real_npu.tool("npu-smi", NPU_SMI.replace("310P3", "910B3"))
+    assert real_npu.run("--require", "npu").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_another_interpreter_is_asked_in_a_child(lab):
+    lab.chapter(SUITE)
+    child = lab.write("python", f'#!/bin/sh\necho x >> {lab.root}/asked\nexec {sys.executable} "$@"\n')
+    child.chmod(0o755)
+    result = lab.run("-o", f"interpreter_infer={child}", "-m", "npu")
+    lab.tool("npu-smi", NPU_SMI)
+    assert result.ret == 0
+    assert (lab.root / "asked").read_text() == "x\n", "once, although header and verdict both ask"
+
+
+@pytest.mark.parametrize(
+    "gpu, lane",
+    [
+        ("NVIDIA A100-SXM4-40GB", "NVIDIA A100-SXM4-40GB"),
+        ("NVIDIA H200", "NVIDIA H200 (not an A100)"),
+    ],
+)
+def test_the_training_lane_says_which_card_it_has(lab, monkeypatch, gpu, lane):
+    lab.tool("nvidia-smi", f"GPU 0: {gpu} (UUID: GPU-1)")
+    lab.write("site/torch.py", "")
+    monkeypatch.syspath_prepend(lab.root / "site")
+    lab.run("--collect-only").stdout.fnmatch_lines([f"lanes: *; a100 runs on {lane}"])
+
+
+def test_a_test_that_needs_what_is_absent_is_skipped_before_it_runs(lab):
+    lab.chapter(SUITE)
+    result = lab.run()
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["INCOMPLETE*", "  1 test skipped (needs coco): accuracy.coco"])
+
+
+@pytest.mark.parametrize(
+    "arguments, marker, sentence",
+    [
+        (["--require", "gpu"], 'requires("coco")', "--require: 'gpu' is no capability; choose *"),
+        ([], 'requires("gpu")', "*test_coco: requires: 'gpu' is no capability; choose from npu, *"),
+        ([], "requires()", '*test_coco: write requires("npu", ...), names only'),
+    ],
+)
+def test_a_capability_outside_the_vocabulary_is_refused(lab, arguments, marker, sentence):
+    lab.chapter(SUITE.replace('requires("coco")', marker))
+    result = lab.run(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {sentence}"])

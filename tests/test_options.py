@@ -1,0 +1,97 @@
+"""Options and ini settings: what a user types, what he is told, and that the two agree."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ["pytester", "tests.lab"]
+
+HELP = """
+RetinaNet conformance:
+  --require=CAP  absence of capability CAP is an error, not a skip; repeatable
+  --benchmark  run the timing clauses too; without it the verdict says that they did not run
+  --model-ts=PATH  judge this exported TorchScript file instead of exporting one
+  --weights=PATH  RetinaNet-detectron2.pkl, the trained weights
+  --coco-root=DIR  COCO folder that holds annotations/ and val2017/
+  --update-golden=REASON  rewrite golden data that differs, and fail; refused under CI
+  --waivers=FILE  known deviations (default: conformance/waivers.toml)
+  --no-waivers  judge without any waiver
+  --run-slow  run the tests marked slow
+  --artifacts=DIR  folder for what a run leaves behind (default: .artifacts)
+"""
+ONE = '@pytest.mark.clause("outputs.dtype")\ndef test_one(): pass\n'
+
+
+def test_the_help_is_exactly_this_page(lab, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    text = lab.run("--help").stdout.str()
+    section = text[text.index("RetinaNet conformance:") :].split("\n\n")[0]
+    assert section.split() == HELP.split()
+
+
+def test_benchmark_is_an_option_of_its_own_beside_pytest_benchmarks(lab):
+    lab.chapter(ONE)
+    result = lab.run("--benchmark", "--benchmark-min-rounds", "7")
+    result.stdout.fnmatch_lines(["*min_rounds=7*", "conformance: benchmark on (command line)"])
+
+
+def test_the_header_says_each_value_and_where_it_came_from(lab):
+    lab.chapter(ONE)
+    weights = lab.write("weights.pkl", "")
+    result = lab.run("-o", f"weights={weights}", "--run-slow")
+    result.stdout.fnmatch_lines(
+        [
+            "conformance: weights weights.pkl (ini)",
+            "conformance: run-slow on (command line)",
+            "conformance: at their defaults: require, benchmark, model-ts, *",
+        ]
+    )
+    assert result.ret == 0
+
+
+def test_the_command_line_wins_over_the_ini(lab):
+    lab.chapter(ONE)
+    lab.write("a.pkl", "")
+    lab.write("b.pkl", "")
+    result = lab.run("-o", "weights=a.pkl", "--weights", "b.pkl")
+    result.stdout.fnmatch_lines(["conformance: weights b.pkl (command line)"])
+    assert "a.pkl (" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    "arguments, place",
+    [
+        (["--model-ts", "gone.ts"], "--model-ts: there is no file * give the path of"),
+        (["--weights", "gone.pkl"], "--weights: there is no file * RetinaNet-detectron2.pkl"),
+        (["--coco-root", "gone"], "--coco-root: there is no folder * val2017/"),
+        (["--waivers", "gone.toml"], "--waivers: there is no file * --no-waivers"),
+        (["-o", "interpreter_infer=gone"], "ini setting interpreter_infer: there is no file *"),
+    ],
+)
+def test_an_absent_path_is_one_sentence_with_its_cure(lab, arguments, place):
+    lab.chapter(ONE)
+    result = lab.run(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {place}*"])
+    assert "Traceback" not in result.stderr.str()
+
+
+def test_a_half_unpacked_coco_folder_is_named_with_what_it_lacks(lab):
+    lab.write("coco/annotations/instances_val2017.json", "{}")
+    result = lab.run("--coco-root", "coco")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --coco-root (command line): *coco holds no val2017; *"])
+
+
+def test_artifacts_go_where_the_user_says(lab):
+    lab.chapter(ONE)
+    lab.run("--artifacts", "elsewhere")
+    assert (lab.root / "elsewhere/runs/latest/verdict.json").is_file()
+    assert (lab.root / "elsewhere/runs/latest/junit.xml").is_file()
+    assert not (lab.root / ".artifacts").exists()
+
+
+def test_collecting_alone_leaves_no_artifacts(lab):
+    lab.chapter(ONE)
+    assert lab.run("--collect-only", "-q").ret == 0
+    assert not (lab.root / ".artifacts").exists()
