@@ -1,4 +1,4 @@
-// What the kernels of aie::batch_nms share: the input rules, the output shapes, the calling form.
+// What the kernels of aie::batch_nms share: input rules, output shapes, calling form.
 #pragma once
 
 #include <cstdint>

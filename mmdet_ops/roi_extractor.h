@@ -1,4 +1,4 @@
-// What the kernels of aie::roi_extractor share: the input rules, the output shape, the calling form.
+// What the kernels of aie::roi_extractor share: input rules, output shape, calling form.
 #pragma once
 
 #include <cstdint>

@@ -23,7 +23,7 @@ FORBIDDEN = ("xfail", "skip", "skipif")
 ACTORS = {
     "subject": ("subject", "contract"),
     "backend": ("backend", "target"),
-    "case": ("case",),
+    "case": ("case", "lively_case", "nms_case", "roi_case", "bad_call"),
 }
 KNOWN_BETTER = ("subject", "backend", "case", "runtime")
 SLOW = "slow (add --run-slow)"
@@ -109,9 +109,11 @@ def _actors(item: pytest.Item) -> dict[str, str]:
     params = dict(item.callspec.params) if hasattr(item, "callspec") else {}
     actors = {}
     for actor, names in ACTORS.items():
-        values = [_name_of(params.pop(name)) for name in names if name in params]
+        values = [params.pop(name) for name in names if name in params]
         if values:
-            actors[actor] = values[0]
+            actors[actor] = _name_of(values[0])
+            if hasattr(values[0], "subject"):
+                actors["subject"] = _name_of(values[0].subject)
     rest = [f"{name}={_name_of(value)}" for name, value in params.items()]
     if rest:
         actors["case"] = ", ".join([*filter(None, [actors.get("case")]), *rest])
@@ -212,7 +214,7 @@ def _command(item: pytest.Item) -> str:
 
 def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
     outcome = getattr(report, "conformance", {}).get("outcome")
-    if outcome == ledger.INCONCLUSIVE:
+    if outcome == ledger.INCONCLUSIVE and report.skipped:
         return "inconclusive", "i", "INCONCLUSIVE"
     if outcome == ledger.ERROR:
         return "error", "E", "ERROR"

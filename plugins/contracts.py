@@ -111,25 +111,43 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Training:
+    """How a checkpoint of ours is made: training images, steps, images per step, rate, seed."""
+
+    images: int
+    iterations: int
+    batch: int
+    rate: float
+    seed: int
+
+
+@dataclass(frozen=True)
 class Case:
-    """One image that numerics are judged on; `hostile` images have no stored golden photograph."""
+    """One image that a subject is judged on.
+
+    `kind` is photograph (a file of the repository), scene (an index into the synthetic set) or
+    hostile (the name of a generated file). With the declared weights a lively case must show at
+    least so many distinct `detections` of so many `classes`.
+    """
 
     name: str
     image: str
     side: int
     kind: str
+    detections: int = 0
+    classes: int = 0
 
 
 @dataclass(frozen=True)
 class Tolerance:
     """How far a detection may lie from the oracle's; see checks/detections.py for the formulas.
 
-    Units: score_* in score, box_px in px, *_ulp in units of fp16's spacing at the value, box_relative
-    as a share of the box's side. `borderline` is the share of detections whose presence may depend
+    Units: score_logit in logits, box_px in px, *_ulp in units of fp16's spacing at the value,
+    box_relative as a share of the box's side. `borderline` is the share of detections whose presence may depend
     on rounding. `derivation` says where each figure comes from.
     """
 
-    score_atol: float
+    score_logit: float
     score_ulp: float
     box_px: float
     box_ulp: float
@@ -199,6 +217,7 @@ class Contract:
     tolerance: dict[str, Tolerance]
     accuracy: list[Accuracy]
     throughput: list[Throughput] = field(default_factory=list)
+    training: Optional[Training] = None
 
 
 def load(path: Path) -> Contract:
@@ -258,6 +277,8 @@ def _build(kind: type, table: Any, path: Path, key: str) -> Any:
 
 
 def _value(hint: Any, value: Any, path: Path, key: str) -> Any:
+    if typing.get_origin(hint) is typing.Union:  # Optional[...]
+        hint = typing.get_args(hint)[0]
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint):
         return _build(hint, value, path, f"{key}.")
@@ -267,8 +288,6 @@ def _value(hint: Any, value: Any, path: Path, key: str) -> Any:
         return [_value(arguments[0], v, path, f"{key}[{i}]") for i, v in enumerate(value)]
     if origin is dict:
         return {k: _value(arguments[1], v, path, f"{key}.{k}") for k, v in value.items()}
-    if origin is typing.Union:
-        hint = arguments[0]
     return _scalar(hint, value, path, key)
 
 

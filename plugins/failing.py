@@ -29,10 +29,10 @@ def rendered(
 def _own_place(
     item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException] | None
 ) -> tuple[Path, int, str]:
-    """The last frame that lies in the test's own file, else in a fixture, else the test itself."""
+    """The first frame in the test's own file, else in a fixture, else the test itself."""
     folders = (item.path, item.config.rootpath / "fixtures")
     for home in folders:
-        for frame in reversed(list(excinfo.traceback if excinfo else ())):
+        for frame in excinfo.traceback if excinfo else ():
             path = Path(str(frame.path))
             if path == home or home in path.parents:
                 return path, frame.lineno + 1, frame.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 LANES = ("npu", "a100")
@@ -63,13 +63,17 @@ class Ledger:
     remarks: list[str] = field(default_factory=list)
     self_tests: int = 0
     interrupted: bool = False
+    # under xdist, outcomes come in before the plan of the worker that they come from
+    early: dict[str, list[tuple[float, dict[str, Any]]]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries.values())
 
     def plan(self, entry: Entry) -> None:
-        """Write down that a test must run."""
+        """Write down that a test must run; what was already heard of it is added."""
         self.entries[entry.nodeid] = entry
+        for seconds, findings in self.early.pop(entry.nodeid, []):
+            self.record(entry.nodeid, seconds, findings)
 
     def deselect(self, nodeid: str, why: str) -> None:
         """Write down that a planned test will not run, and why."""
@@ -81,6 +85,8 @@ class Ledger:
         """Add one phase (set-up, call, tear-down) of a test; the graver outcome stays."""
         entry = self.entries.get(nodeid)
         if entry is None:
+            if findings:
+                self.early.setdefault(nodeid, []).append((seconds, findings))
             return
         entry.seconds += seconds
         outcome = findings.get("outcome", entry.outcome)
@@ -95,11 +101,18 @@ class Ledger:
     def merge(self, books: dict[str, Any]) -> None:
         """Take over the plan of an xdist worker; outcomes arrive by themselves."""
         for fields in books["entries"].values():
-            known = self.entries.get(fields["nodeid"])
-            if known is None or known.outcome == NOT_RUN:
-                self.plan(Entry(**fields))
+            if fields["nodeid"] not in self.entries:
+                self.plan(_unjudged(Entry(**fields)))
         self.broken = sorted({*self.broken, *books["broken"]})
         self.self_tests = max(self.self_tests, books["self_tests"])
+
+
+def _unjudged(entry: Entry) -> Entry:
+    """The entry as planned, before its outcome was known."""
+    if entry.outcome == DESELECTED:
+        return entry
+    fresh = {"reason": "", "expected": "", "measured": "", "waiver": "", "seconds": 0.0}
+    return replace(entry, outcome=NOT_RUN, figures=[], **fresh)
 
 
 def worst(entries: Iterable[Entry]) -> str:

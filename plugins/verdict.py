@@ -59,8 +59,10 @@ class Bookkeeper:
         if report.failed and report.nodeid.startswith("conformance"):
             self.books.broken.append(report.nodeid)
 
-    def pytest_keyboard_interrupt(self) -> None:
-        self.books.interrupted = True
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        # pytest also stops itself this way, after collection errors: that is told by their names
+        if not isinstance(excinfo.value, pytest.Session.Interrupted):
+            self.books.interrupted = True
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -68,7 +70,6 @@ class Bookkeeper:
         if books:
             self.books.merge(json.loads(books))
 
-    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if not options.is_controller(self.config):
             self.config.workeroutput[XDIST_BOOKS] = json.dumps(self.books.as_dict())

@@ -20,6 +20,8 @@ PLUGINS = (
     "benchmark",
     "verdict",
 )
+# plugins that have no part in this and cost a second a run
+SPARED = ("-p", "no:hypothesispytest", "-p", "no:unraisableexception", "-p", "no:cacheprovider")
 CHAPTER = """
 import pytest
 from plugins.failure import CheckFailure, Inconclusive, LabError
@@ -37,7 +39,8 @@ class Lab:
         self.pytester, self.monkeypatch, self.root = pytester, monkeypatch, pytester.path
         ini = (HOUSE / "pytest.ini").read_text(encoding="utf-8")
         pytester.makefile(".ini", pytest=ini)
-        (self.root / "bin").mkdir()
+        for folder in ("bin", "conformance", "tests"):
+            (self.root / folder).mkdir()
         monkeypatch.setenv("PATH", f"{self.root / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin")
         for name in ("CI", "PYTEST_ADDOPTS"):
             monkeypatch.delenv(name, raising=False)
@@ -60,11 +63,11 @@ class Lab:
 
     def run(self, *arguments: object, child: bool = False) -> pytest.RunResult:
         loaded = [word for name in PLUGINS for word in ("-p", f"plugins.{name}")]
-        words = [*loaded, *map(str, arguments)]
+        words = [*loaded, *SPARED, *map(str, arguments)]
         if child:
             self.monkeypatch.setenv("PYTHONPATH", str(HOUSE))
             return self.pytester.runpytest_subprocess(*words)
-        return self.pytester.runpytest_inprocess(*words)
+        return self.pytester.runpytest_inprocess(*words, no_reraise_ctrlc=True)
 
     def verdict(self) -> dict:
         text = (self.root / ".artifacts/runs/latest/verdict.json").read_text(encoding="utf-8")

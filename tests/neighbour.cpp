@@ -6,20 +6,20 @@
 #include <tuple>
 #include <vector>
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 #include <torch/library.h>
 
 static std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> nms(
     at::Tensor boxes, at::Tensor scores, double, double, int64_t, int64_t total) {
-  return std::make_tuple(
-      at::ones({boxes.size(0), total, 4}, boxes.options()), at::ones({1, total}, scores.options()),
-      at::ones({total}, scores.options().dtype(at::kLong)), at::ones({1}));
+  return std::make_tuple(boxes.new_ones({boxes.size(0), total, 4}), scores.new_ones({1, total}),
+                         scores.new_ones({total}, scores.options().dtype(at::kLong)),
+                         scores.new_ones({1}, scores.options().dtype(at::kFloat)));
 }
 
 static at::Tensor extract(std::vector<at::Tensor> feats, at::Tensor rois, bool, int64_t,
                           int64_t ph, int64_t pw, std::string, int64_t, int64_t,
                           std::vector<double>) {
-  return at::ones({rois.size(0), feats[0].size(1), ph, pw});
+  return rois.new_ones({rois.size(0), feats[0].size(1), ph, pw});
 }
 
 static at::Tensor other(at::Tensor boxes, at::Tensor) { return boxes; }

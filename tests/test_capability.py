@@ -22,7 +22,7 @@ def test_coco(): raise RuntimeError("ran")
 
 @pytest.fixture
 def real_npu(lab, monkeypatch):
-    """A machine that looks like one with a 310P3: the tool on PATH, the module in the interpreter."""
+    """A machine that looks like one with a 310P3: npu-smi on PATH, torch_aie to be found."""
     lab.tool("npu-smi", NPU_SMI)
     lab.write("site/torch_aie/__init__.py", "raise SystemExit('imported')")
     lab.write("site/torch_aie-6.3.rc2.dist-info/METADATA", "Name: torch_aie\nVersion: 6.3.rc2\n")
@@ -77,7 +77,9 @@ def test_another_ascend_chip_is_no_310p(real_npu):
 
 def test_another_interpreter_is_asked_in_a_child(lab):
     lab.chapter(SUITE)
-    child = lab.write("python", f'#!/bin/sh\necho x >> {lab.root}/asked\nexec {sys.executable} "$@"\n')
+    child = lab.write(
+        "python", f'#!/bin/sh\necho x >> {lab.root}/asked\nexec {sys.executable} "$@"\n'
+    )
     child.chmod(0o755)
     result = lab.run("-o", f"interpreter_infer={child}", "-m", "npu")
     lab.tool("npu-smi", NPU_SMI)

@@ -135,9 +135,9 @@ def test_a_reused_buffer_keeps_no_trace_of_the_image_before(hostile_files):
 # --- bad files -------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name, sentence", [
-    ("truncated_jpg", "cut short"), ("truncated_png", "cut short"),
-    ("header_only_jpg", "cut short"), ("no_end_marker_jpg", "cut short"),
-    ("scrambled_png", "cut short"), ("empty_jpg", "0 bytes"), ("text_jpg", "not an image")])
+    ("truncated_jpeg", "cut short"), ("truncated_png", "cut short"), ("header_only", "cut short"),
+    ("no_end_marker", "cut short"), ("scrambled_png", "cut short"), ("empty", "0 bytes"),
+    ("text", "not an image")])
 def test_a_broken_file_is_refused_by_name(broken_files, name, sentence):
     path = broken_files[name]
     with pytest.raises(images.Refusal, match=f"{path.name}: .*{sentence}.*; "):
@@ -196,9 +196,9 @@ def test_the_stream_works_in_a_few_buffers():
 
 
 def test_a_broken_file_stops_the_stream_in_its_turn(broken_files):
-    stream = images.stream([*PHOTOGRAPHS[:2], broken_files["truncated_jpg"]], **SMALL)
+    stream = images.stream([*PHOTOGRAPHS[:2], broken_files["truncated_jpeg"]], **SMALL)
     next(stream), next(stream)
-    with pytest.raises(images.Refusal, match="truncated.jpg"):
+    with pytest.raises(images.Refusal, match="truncated_jpeg.jpg"):
         next(stream)
 
 

@@ -1,8 +1,7 @@
-"""The checks of pre- and post-processing bite: each seeded fault is found and called by its name."""
+"""The checks of pre- and post-processing bite: each seeded fault is called by its name."""
 from __future__ import annotations
 
 import importlib
-import re
 import sys
 from pathlib import Path
 from unittest import mock
@@ -52,14 +51,15 @@ def leaking_padding(tensor):
     (inside(lambda x: np.roll(x, 1, axis=2)), "the resized pixels are not the image's"),
     (inside(lambda x: x.astype(np.float16)), "the mean is not subtracted exactly"),
     (inside(lambda x: x + np.float32(0.03)), "the mean is not subtracted exactly"),
-    (inside(lambda x: x * np.float32(np.nan)), "not finite"),
+    (inside(lambda x: x * np.float32(np.nan)), "the input holds numbers that are not finite"),
     (leaking_padding, "the padding is not zero"),
 ])
 def test_a_fault_in_the_input_is_called_by_its_name(fault, sentence):
     tensor, _ = images.prepare(CAT, **SMALL)
     fault(tensor)
-    with pytest.raises(CheckFailure, match=re.escape(sentence)):
+    with pytest.raises(CheckFailure) as failure:
         judge(tensor)
+    assert failure.value.what == sentence
 
 
 @pytest.mark.parametrize("change, sentence", [

@@ -8,7 +8,6 @@ import pytest
 
 pytest_plugins = ["pytester", "tests.lab"]
 
-NPU = "@pytest.mark.npu\n"
 CPU = '@pytest.mark.clause("outputs.dtype")\ndef test_cpu(): pass\n'
 DEVICE = '@pytest.mark.npu\n@pytest.mark.clause("outputs.range")\ndef test_device(): pass\n'
 TRAIN = '@pytest.mark.a100\n@pytest.mark.clause("training.loss")\ndef test_train(): pass\n'
@@ -146,7 +145,9 @@ def test_an_empty_house_is_incomplete_and_red(lab):
 
 
 def test_an_interrupted_run_still_shows_what_ran(lab):
-    lab.chapter(CPU + '@pytest.mark.clause("o.b")\ndef test_c(): raise KeyboardInterrupt\n' + DEVICE)
+    lab.chapter(
+        CPU + '@pytest.mark.clause("o.b")\ndef test_c(): raise KeyboardInterrupt\n' + DEVICE
+    )
     result = lab.run()
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert lab.verdict()["reasons"] == ["interrupted", "2 tests not run: o.b, outputs.range"]

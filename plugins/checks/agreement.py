@@ -138,7 +138,7 @@ def _missing(found: Detections, oracle: Oracle, tolerance) -> np.ndarray:
 
 
 def _check_complete(found: Detections, oracle: Oracle, missing: np.ndarray, tolerance) -> None:
-    unexcused = [row for row in missing if not _may_be_missing(row, found, oracle, tolerance)]
+    unexcused = [row for row in missing if not may_be_missing(row, found, oracle, tolerance)]
     if not unexcused:
         return
     rows = oracle.candidates
@@ -151,7 +151,7 @@ def _check_complete(found: Detections, oracle: Oracle, missing: np.ndarray, tole
     )
 
 
-def _may_be_missing(row: int, found: Detections, oracle: Oracle, tolerance) -> bool:
+def may_be_missing(row: int, found: Detections, oracle: Oracle, tolerance) -> bool:
     """A score at a cut-off, or another box of its class that rounding let suppress it."""
     score, box = oracle.candidates.scores[row], oracle.candidates.boxes[row : row + 1]
     slack = float(score_allowance(np.array([score]), tolerance)[0])

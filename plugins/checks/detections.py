@@ -54,8 +54,14 @@ def fp16_spacing(values: np.ndarray) -> np.ndarray:
 
 
 def score_allowance(scores: np.ndarray, tolerance) -> np.ndarray:
-    """Allowed |difference| of each score: score_atol + score_ulp fp16 spacings at the score."""
-    return tolerance.score_atol + tolerance.score_ulp * fp16_spacing(scores)
+    """Allowed |difference| of each score.
+
+    score_logit x s(1-s), which is what an error of the logit does to the score s, and score_ulp
+    fp16 spacings at the score.
+    """
+    scores = np.asarray(scores, np.float64)
+    slope = np.clip(scores * (1 - scores), 0.0, 0.25)
+    return tolerance.score_logit * slope + tolerance.score_ulp * fp16_spacing(scores)
 
 
 def box_allowance(boxes: np.ndarray, tolerance) -> np.ndarray:
@@ -108,3 +114,22 @@ def detections_of(outputs: list[np.ndarray], minimum: float = 0.0) -> Detections
         labels.reshape(-1)[valid].astype(np.int64),
         scores[valid],
     )
+
+
+def recipe_oracle(arrays: dict, recipe) -> Oracle:
+    """The recipe in float64, from the arrays that the export worker's oracle returns."""
+    candidates = Detections(
+        arrays["recipe_boxes"], arrays["recipe_labels"], arrays["recipe_scores"]
+    )
+    return Oracle(
+        candidates,
+        arrays["recipe_kept"],
+        recipe.max_total_size,
+        recipe.score_threshold,
+        recipe.iou_threshold,
+    )
+
+
+def stock_detections(arrays: dict) -> Detections:
+    """What stock detectron2 reports, from the same arrays."""
+    return Detections(arrays["stock_boxes"], arrays["stock_labels"], arrays["stock_scores"])

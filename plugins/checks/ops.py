@@ -225,7 +225,7 @@ def check_roi_close(actual: np.ndarray, expected: np.ndarray, *, relative: float
     if not error[place] <= relative:
         raise CheckFailure(
             "roi_extractor: the features differ from the reference",
-            expected=f"{expected[place]:.6g} at (roi, channel, y, x) {place}, within {relative:.3g}",
+            expected=f"{expected[place]:.6g} at (roi, channel, y, x) {place}, +-{relative:.3g}",
             actual=f"{float(actual[place]):.6g}",
             needed=f"smallest tolerance that would have passed: {error[place]:.3g} of the largest",
         )

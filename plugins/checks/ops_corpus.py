@@ -75,6 +75,13 @@ def _thresholds() -> list[NmsCase]:
             _around(0.05),
         ),
         _case(
+            "score_on_0.3_rounded_to_half",
+            "half(0.3) is 0.30005 and above 0.3: the threshold itself is not rounded",
+            three,
+            _around(0.3),
+            score_threshold=0.3,
+        ),
+        _case(
             "score_threshold_zero",
             "zeros of both signs are out, the smallest subnormal is in",
             three,
@@ -99,7 +106,11 @@ def _overlaps() -> list[NmsCase]:
             iou_threshold=0.0,
         ),
         _case(
-            "iou_threshold_one", "identical boxes stay", [whole] * 3, [0.9, 0.8, 0.7], iou_threshold=1.0
+            "iou_threshold_one",
+            "identical boxes stay",
+            [whole] * 3,
+            [0.9, 0.8, 0.7],
+            iou_threshold=1.0,
         ),
         _case(
             "no_plus_one",

@@ -80,10 +80,10 @@ def check_library(path: Path, torch: str, *, python: str = sys.executable) -> No
         raise LabError(f"{path}: not a shared library, or a truncated one; {cure}")
     marker = MARKER.search(data)
     if not marker:
-        raise LabError(f"{path}: not the mmdet_ops of this project (it bears no mark of it); {cure}")
-    built_for = marker.group(1).decode()
-    if built_for != torch:
-        raise LabError(f"{path}: built for torch {built_for}, but {python} has torch {torch}; {cure}")
+        raise LabError(f"{path}: not the mmdet_ops of this project (it bears no mark); {cure}")
+    found = marker.group(1).decode()
+    if found != torch:
+        raise LabError(f"{path}: built for torch {found}, but {python} has torch {torch}; {cure}")
 
 
 @functools.cache
@@ -233,10 +233,11 @@ def _first_error(log: Path) -> str:
 
 def main() -> int:
     """Build for one interpreter and print where the library is."""
-    options = argparse.ArgumentParser(description="Build libmmdet_ops.so for one interpreter's torch.")
-    options.add_argument("--python", default=sys.executable, help="the interpreter; default: this one")
+    options = argparse.ArgumentParser(description=f"Build {NAME} for one interpreter's torch.")
+    options.add_argument("--python", default=sys.executable, help="default: this interpreter")
+    python = options.parse_args().python
     try:
-        print(ensure_library(options.parse_args().python, tell=lambda line: print(line, flush=True)))
+        print(ensure_library(python, tell=lambda line: print(line, flush=True)))
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -71,7 +71,7 @@ class Subject:
 
     def export(self, side: int, trace_with: str) -> Path:
         """Export at one input side, traced with an image of zeros, noise or NaN."""
-        key = [self.spec, self.recipe, self._weights_key(), side, trace_with]
+        key = [self.spec, self.recipe, self.weights_key(), side, trace_with]
         key += [sources(*EXPORT_SOURCES), self.lab.python("export"), self.lab.library("export")]
 
         def make(path: Path) -> None:
@@ -91,7 +91,8 @@ class Subject:
 
         return self.lab.cache.file("model", "model.ts", key, make)
 
-    def _weights_key(self) -> list:
+    def weights_key(self) -> list:
+        """What the declared weights are made from: kind, seed and the hashes of their files."""
         files = [v for k, v in self.weights.items() if k in ("path", "calibration")]
         missing = [f for f in files if not Path(f).is_file()]
         if missing:
@@ -204,7 +205,7 @@ class Subject:
         """What stock detectron2 and the recipe in float64 find, for the file's own weights."""
         declared = self.holds_declared_weights()
         weights = self.weights if declared else {"kind": "archive", "path": str(self.model())}
-        weights_key = self._weights_key() if declared else ["archive", file_digest(self.model())]
+        weights_key = self.weights_key() if declared else ["archive", file_digest(self.model())]
         key = [
             self.spec,
             self.recipe,

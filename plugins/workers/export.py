@@ -75,6 +75,18 @@ def describe(arrays, *, path: str, library: str) -> tuple:
     return archive.describe(archive.load(path)), {}
 
 
+def identify(arrays, *, path: str, library: str, specs: dict) -> tuple:
+    """For each architecture the share of its tensors that the file has, by name and shape."""
+    ops.load({}, path=library)
+    found = {k: v.shape for k, v in sources.read(Path(path), "archive").items()}
+    shares = {}
+    for name, spec in specs.items():
+        expected = model.RetinaNet(spec).state_dict()
+        same = sum(found.get(k) == tuple(v.shape) for k, v in expected.items())
+        shares[name] = same / len(expected)
+    return shares, {}
+
+
 def compare_weights(arrays, *, path: str, library: str, spec: dict, weights: dict) -> tuple:
     """The archive's weights beside the declared ones, and what a loaded head looks like."""
     ops.load({}, path=library)
@@ -143,6 +155,7 @@ OPERATIONS = {
     "versions": versions,
     "export": export,
     "describe": describe,
+    "identify": identify,
     "compare_weights": compare_weights,
     "judge": judge,
     "calibrate": calibrate,

@@ -12,7 +12,6 @@ import os
 
 import numpy as np
 import torch
-
 from protocol import Refusal
 
 OPERATORS = ("batch_nms", "roi_extractor")
@@ -33,7 +32,8 @@ def load_library(path: str) -> None:
         torch.ops.load_library(path)
         report = ctypes.CDLL(path).mmdet_ops_load_error
     except OSError as error:
-        raise Refusal(f"{path}: torch {torch.__version__} cannot load it ({error}); {cure}") from None
+        reason = f"torch {torch.__version__} cannot load it ({str(error).splitlines()[0]})"
+        raise Refusal(f"{path}: {reason}; {cure}") from None
     except AttributeError:
         raise Refusal(f"{path}: not the mmdet_ops of this project; {cure}") from None
     report.restype = ctypes.c_char_p

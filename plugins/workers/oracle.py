@@ -7,6 +7,8 @@ NMS per class, best 100). Neither uses aie::batch_nms, which it is there to judg
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import recipe as rewrite
 import torch
@@ -19,7 +21,7 @@ def judge(
     """Run one image (1, 3, S, S) in the network's precision.
 
     Args:
-        band: how far below the lowest kept score candidates are still returned.
+        band: how far below the lowest kept score candidates are still returned, in logits.
     Returns:
         arrays: recipe_* (every candidate that noise of size `band` could bring into the result,
         best first, with `recipe_kept`: rank in the result or -1) and stock_* (the result).
@@ -39,7 +41,8 @@ def judge(
 
 def _recipe(logits, deltas, anchors, recipe: dict, band: float) -> dict:
     boxes, scores = rewrite.candidates(logits, deltas, anchors, recipe["topk_per_class"])
-    rows, labels = torch.nonzero(scores > recipe["score_threshold"] - band, as_tuple=True)
+    floor = _below(recipe["score_threshold"], band)
+    rows, labels = torch.nonzero(scores > floor, as_tuple=True)
     boxes, scores = boxes[rows, labels], scores[rows, labels]
     order = torch.argsort(scores, descending=True, stable=True)
     boxes, scores, labels = boxes[order], scores[order], labels[order]
@@ -49,7 +52,7 @@ def _recipe(logits, deltas, anchors, recipe: dict, band: float) -> dict:
     rank[kept.numpy()] = np.arange(len(kept))
     full = len(kept) == recipe["max_total_size"]
     lowest = float(scores[kept[-1]]) if full else recipe["score_threshold"]
-    near = int((scores >= lowest - band).sum())
+    near = int((scores >= _below(lowest, band)).sum())
     return {
         "boxes": boxes[:near].numpy().astype(np.float64),
         "scores": scores[:near].numpy().astype(np.float64),
@@ -57,6 +60,11 @@ def _recipe(logits, deltas, anchors, recipe: dict, band: float) -> dict:
         "kept": rank[:near],
         "over": np.array([over]),
     }
+
+
+def _below(score: float, band: float) -> float:
+    """The score whose logit is `band` lower."""
+    return 1.0 / (1.0 + (1.0 / score - 1.0) * math.exp(band)) if 0.0 < score < 1.0 else score
 
 
 def _suppress(boxes, scores, labels, recipe: dict):

@@ -109,7 +109,7 @@ def write_input(path: Path | str, tensor: np.ndarray) -> None:
 
 
 def read_input(path: Path | str, *, size: int) -> np.ndarray:
-    """float32 (1, 3, size, size); raises Refusal for a file of any other length."""
+    """float32 (1, 3, size, size), writable; raises Refusal for a file of any other length."""
     data = _bytes(Path(path))
     _has_size(Path(path), "the input", data, 12 * size * size)
     return np.frombuffer(data, "<f4").reshape(1, 3, size, size)
@@ -127,15 +127,15 @@ def _commit(path: Path, array: np.ndarray) -> None:
     os.replace(temporary, path)
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path) -> bytearray:
     try:
-        return path.read_bytes()
+        return bytearray(path.read_bytes())     # writable, as torch.from_numpy wants it
     except OSError as error:
         raise Refusal(f"{path}: the file cannot be read ({error.strerror}); "
                       "run the step that writes it") from error
 
 
-def _has_size(path: Path, what: str, data: bytes, expected: int) -> None:
+def _has_size(path: Path, what: str, data: bytearray, expected: int) -> None:
     if len(data) == expected:
         return
     if 2 * len(data) == expected:

@@ -23,8 +23,21 @@ from ._enums import PrecisionPolicy, ShapeMode, TensorFormat, dtype
 
 __version__ = "6.3.rc2+emulator"
 EMULATED = True
-__all__ = ["EMULATED", "Input", "PrecisionPolicy", "ShapeMode", "TensorFormat", "__version__",
-           "_enums", "compile", "dtype", "export_engine", "finalize", "npu", "set_device"]
+__all__ = [
+    "EMULATED",
+    "Input",
+    "PrecisionPolicy",
+    "ShapeMode",
+    "TensorFormat",
+    "__version__",
+    "_enums",
+    "compile",
+    "dtype",
+    "export_engine",
+    "finalize",
+    "npu",
+    "set_device",
+]
 
 SUPPORTED_SOC = "Ascend310P"
 MAX_DEVICE = 1024
@@ -37,10 +50,19 @@ def set_device(npu_id: int) -> None:
     _device.state.index = npu_id
 
 
-def compile(module, inputs, precision_policy=PrecisionPolicy.PREF_FP32, *,
-            truncate_long_and_double=True, require_full_compilation=False,
-            allow_tensor_replace_int=False, min_block_size=3, torch_executed_ops=(),
-            soc_version="Ascend310P3", optimization_level=0):
+def compile(
+    module,
+    inputs,
+    precision_policy=PrecisionPolicy.PREF_FP32,
+    *,
+    truncate_long_and_double=True,
+    require_full_compilation=False,
+    allow_tensor_replace_int=False,
+    min_block_size=3,
+    torch_executed_ops=(),
+    soc_version="Ascend310P3",
+    optimization_level=0,
+):
     """Compile a straight-line ScriptModule for the device.
 
     Args:
@@ -62,14 +84,23 @@ def compile(module, inputs, precision_policy=PrecisionPolicy.PREF_FP32, *,
     return compiled
 
 
-def export_engine(module, inputs, precision_policy=PrecisionPolicy.PREF_FP32, *,
-                  allow_tensor_replace_int=False, soc_version="Ascend310P3",
-                  method_name="forward", path, **options) -> None:
+def export_engine(
+    module,
+    inputs,
+    precision_policy=PrecisionPolicy.PREF_FP32,
+    *,
+    allow_tensor_replace_int=False,
+    soc_version="Ascend310P3",
+    method_name="forward",
+    path,
+    **options,
+) -> None:
     """Write the engine of a fully compiled module to `path`; the file is the emulator's own."""
     if method_name != "forward":
         raise RuntimeError(f"only the method forward can be exported, not '{method_name}'")
-    payload = _payload(module, inputs, precision_policy, options.get("torch_executed_ops", ()),
-                       soc_version)
+    payload = _payload(
+        module, inputs, precision_policy, options.get("torch_executed_ops", ()), soc_version
+    )
     _require_full(_engine.compiled_module(payload))
     with open(path, "wb") as file:
         file.write(payload)
@@ -83,18 +114,22 @@ def finalize() -> None:
 
 def _payload(module, inputs, precision_policy, torch_executed_ops, soc_version) -> bytes:
     if not isinstance(module, _torch.jit.ScriptModule):
-        raise RuntimeError(f"compile takes a ScriptModule, not {type(module).__name__}; "
-                           "trace or load one first")
+        raise RuntimeError(
+            f"compile takes a ScriptModule, not {type(module).__name__}; trace or load one first"
+        )
     if not str(soc_version).startswith(SUPPORTED_SOC):
         raise RuntimeError(f"soc_version '{soc_version}' is not emulated; use Ascend310P3")
     model = _io.BytesIO()
     _torch.jit.save(module, model)
-    return _engine.pack(model.getvalue(), {
-        "inputs": [[i.to_json() for i in gear] for gear in _gears(inputs)],
-        "precision_policy": int(PrecisionPolicy(precision_policy)),
-        "torch_executed_ops": sorted(str(op) for op in torch_executed_ops),
-        "soc_version": str(soc_version),
-    })
+    return _engine.pack(
+        model.getvalue(),
+        {
+            "inputs": [[i.to_json() for i in gear] for gear in _gears(inputs)],
+            "precision_policy": int(PrecisionPolicy(precision_policy)),
+            "torch_executed_ops": sorted(str(op) for op in torch_executed_ops),
+            "soc_version": str(soc_version),
+        },
+    )
 
 
 def _require_full(compiled) -> None:

@@ -72,12 +72,18 @@ def _merge(graph: Graph, convolution: Step, norm: Step) -> bool:
     def constant(step, name):
         return graph.constants.get(step.argument(name)) if name in step.names else None
 
-    weight, mean, variance = (constant(convolution, "weight"), constant(norm, "running_mean"),
-                              constant(norm, "running_var"))
+    weight, mean, variance = (
+        constant(convolution, "weight"),
+        constant(norm, "running_mean"),
+        constant(norm, "running_var"),
+    )
     if constant(norm, "training") or constant(convolution, "transposed") or weight is None:
         return False
-    if mean is None or variance is None or graph.constants.get(
-            convolution.argument("bias"), False) is False:
+    if (
+        mean is None
+        or variance is None
+        or graph.constants.get(convolution.argument("bias"), False) is False
+    ):
         return False
     scale = (variance.double() + constant(norm, "eps")).rsqrt()
     if constant(norm, "weight") is not None:

@@ -34,8 +34,12 @@ def batch_nms(boxes, scores, score_threshold, iou_threshold, max_size_per_class,
         for b, s in zip(boxes, scores)
     ]
     kept, values, classes, counts = zip(*images)
-    return (torch.stack(kept).half(), torch.stack(values).half(), torch.cat(classes),
-            torch.stack(counts).float())
+    return (
+        torch.stack(kept).half(),
+        torch.stack(values).half(),
+        torch.cat(classes),
+        torch.stack(counts).float(),
+    )
 
 
 def _legacy(boxes, scores, score_threshold, iou_threshold, max_size_per_class, max_total_size):
@@ -68,8 +72,9 @@ def _legacy_overlap(corners, threshold):
     areas = area(low, high)
 
     def overlaps(pick):
-        inter = area(torch.maximum(low[pick][:, None], low),
-                     torch.minimum(high[pick][:, None], high))
+        inter = area(
+            torch.maximum(low[pick][:, None], low), torch.minimum(high[pick][:, None], high)
+        )
         return inter > _fp16(_fp16(areas[pick][:, None] + areas) * threshold)
 
     return overlaps
@@ -85,8 +90,12 @@ def _ops_cv(boxes, scores, score_threshold, iou_threshold, max_size_per_class, m
     scores, corners = _picked(scores, corners, picks)
     scores, classes, corners = _merge(scores, corners, max_size_per_class, max_total_size)
     valid, zero = torch.isfinite(scores), torch.zeros(())
-    return (corners.where(valid[:, None], zero), scores.where(valid, zero),
-            classes.where(valid, torch.zeros_like(classes)), valid.sum())
+    return (
+        corners.where(valid[:, None], zero),
+        scores.where(valid, zero),
+        classes.where(valid, torch.zeros_like(classes)),
+        valid.sum(),
+    )
 
 
 def _iou_above(corners, threshold):
@@ -97,8 +106,9 @@ def _iou_above(corners, threshold):
     areas = area(low, high)
 
     def overlaps(pick):
-        inter = area(torch.maximum(low[pick][:, None], low),
-                     torch.minimum(high[pick][:, None], high))
+        inter = area(
+            torch.maximum(low[pick][:, None], low), torch.minimum(high[pick][:, None], high)
+        )
         return inter / (areas[pick][:, None] + areas - inter).clamp(min=1e-12) > threshold
 
     return overlaps
@@ -147,8 +157,11 @@ def _merge(scores, corners, max_size_per_class: int, max_total_size: int):
         order = torch.sort(pool[0], descending=True, stable=True)[1][: _blocks(max_total_size)]
         best = tuple(t[order] for t in pool)
     missing = max(0, max_total_size - len(best[0]))
-    fill = (torch.full((missing,), float("-inf")), torch.zeros(missing, dtype=torch.int64),
-            torch.zeros(missing, 4))
+    fill = (
+        torch.full((missing,), float("-inf")),
+        torch.zeros(missing, dtype=torch.int64),
+        torch.zeros(missing, 4),
+    )
     return tuple(torch.cat(pair)[:max_total_size] for pair in zip(best, fill))
 
 

@@ -15,22 +15,26 @@ from .folding import CONVOLUTIONS, fold_batch_norm, fold_constants
 from .rounding import FLOATS, round_, rounded
 from .walk import Step, read
 
-CUBE = CONVOLUTIONS | {f"aten::{name}" for name in (
-    "conv_transpose2d", "linear", "matmul", "mm", "bmm", "addmm", "baddbmm", "addbmm")}
+
+def _aten(names: str) -> set[str]:
+    return {f"aten::{name}" for name in names.split()}
+
+
+CUBE = CONVOLUTIONS | _aten("conv_transpose2d linear matmul mm bmm addmm baddbmm addbmm")
 
 # These only move, select or clip at zero: from binary16 values they give binary16 values.
-EXACT = {f"aten::{name}" for name in (
-    "relu", "relu_", "max_pool2d", "upsample_nearest2d", "reshape", "view", "flatten", "permute",
-    "transpose", "t", "contiguous", "detach", "slice", "select", "unsqueeze", "squeeze", "expand",
-    "expand_as", "cat", "stack", "index", "index_select", "gather", "topk", "sort", "max", "min",
-    "meshgrid", "split", "chunk", "unbind", "clone", "alias", "neg", "abs", "zeros_like",
-    "ones_like", "zeros", "ones", "dropout", "maximum", "minimum", "roll", "flip", "repeat",
-    "broadcast_tensors", "narrow", "unfold")}
+EXACT = _aten(
+    """relu relu_ neg abs max min maximum minimum max_pool2d upsample_nearest2d dropout topk sort
+    reshape view flatten permute transpose t contiguous detach clone alias slice select narrow
+    unsqueeze squeeze expand expand_as broadcast_tensors meshgrid cat stack split chunk unbind
+    index index_select gather repeat roll flip unfold zeros ones zeros_like ones_like"""
+)
 
 # Their output's shape depends on the values, so a caller has to wait for it.
-DATA_DEPENDENT = {f"aten::{name}" for name in (
-    "nonzero", "nonzero_numpy", "masked_select", "unique", "_unique2", "unique_consecutive",
-    "unique_dim", "repeat_interleave", "bincount", "item")}
+DATA_DEPENDENT = _aten(
+    """nonzero nonzero_numpy masked_select unique _unique2 unique_consecutive unique_dim
+    repeat_interleave bincount item"""
+)
 
 KERNELS = {"aie::batch_nms": nms_310p.batch_nms}
 
@@ -57,7 +61,8 @@ class Program:
             fold_batch_norm(graph, self._left)
             self._round_constants()
         self.static = not self.left_in_torch and not any(
-            step.kind in DATA_DEPENDENT for step in graph.steps)
+            step.kind in DATA_DEPENDENT for step in graph.steps
+        )
         self._plan = self._planned()
 
     def __call__(self, inputs: list) -> list:

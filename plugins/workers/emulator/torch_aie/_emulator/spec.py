@@ -8,9 +8,15 @@ from .._enums import ShapeMode, TensorFormat, dtype
 
 MAX_DIMS = 8
 TORCH_DTYPES = {
-    dtype.FLOAT: torch.float32, dtype.FLOAT16: torch.float16, dtype.DOUBLE: torch.float64,
-    dtype.INT8: torch.int8, dtype.UINT8: torch.uint8, dtype.INT16: torch.int16,
-    dtype.INT32: torch.int32, dtype.INT64: torch.int64, dtype.BOOL: torch.bool,
+    dtype.FLOAT: torch.float32,
+    dtype.FLOAT16: torch.float16,
+    dtype.DOUBLE: torch.float64,
+    dtype.INT8: torch.int8,
+    dtype.UINT8: torch.uint8,
+    dtype.INT16: torch.int16,
+    dtype.INT32: torch.int32,
+    dtype.INT64: torch.int64,
+    dtype.BOOL: torch.bool,
 }
 ENUM_DTYPES = {value: key for key, value in TORCH_DTYPES.items()}
 
@@ -27,8 +33,16 @@ class Input:
         RuntimeError: neither or both ways of giving a shape, or sizes outside these rules.
     """
 
-    def __init__(self, shape=None, *, min_shape=None, max_shape=None, dtype=dtype.FLOAT,
-                 format=TensorFormat.NCHW, name=""):
+    def __init__(
+        self,
+        shape=None,
+        *,
+        min_shape=None,
+        max_shape=None,
+        dtype=dtype.FLOAT,
+        format=TensorFormat.NCHW,
+        name="",
+    ):
         ranged = min_shape is not None or max_shape is not None
         if ranged == (shape is not None):
             raise RuntimeError("Input takes either shape, or min_shape and max_shape")
@@ -43,30 +57,42 @@ class Input:
 
     def _check_range(self) -> None:
         if len(self.min_shape) != len(self.max_shape):
-            raise RuntimeError(f"min_shape {self.min_shape} and max_shape {self.max_shape} differ "
-                               "in their number of axes")
+            raise RuntimeError(
+                f"min_shape {self.min_shape} and max_shape {self.max_shape} differ "
+                "in their number of axes"
+            )
         for low, high in zip(self.min_shape, self.max_shape):
             if (low == -1) != (high == -1) or low > high:
-                raise RuntimeError(f"an axis ranges from {low} to {high}; -1 stands in both, "
-                                   "else 0 <= min <= max")
+                raise RuntimeError(
+                    f"an axis ranges from {low} to {high}; -1 stands in both, else 0 <= min <= max"
+                )
 
     def accepts(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor keeps the promise."""
         if tensor.dtype is not TORCH_DTYPES.get(self.dtype) or tensor.dim() != len(self.min_shape):
             return False
-        return all(low == -1 or low <= size <= high for low, size, high in zip(
-            self.min_shape, tensor.shape, self.max_shape))
+        return all(
+            low == -1 or low <= size <= high
+            for low, size, high in zip(self.min_shape, tensor.shape, self.max_shape)
+        )
 
     def to_json(self) -> dict:
         """The promise as JSON, for the engine's payload; Input.from_json reads it."""
-        return {"min": self.min_shape, "max": self.max_shape, "dtype": int(self.dtype),
-                "format": int(self.format), "name": self.name}
+        return {
+            "min": self.min_shape,
+            "max": self.max_shape,
+            "dtype": int(self.dtype),
+            "format": int(self.format),
+            "name": self.name,
+        }
 
     @classmethod
     def from_json(cls, data: dict) -> Input:
         """The Input that to_json wrote."""
-        return cls(min_shape=data["min"], max_shape=data["max"], dtype=dtype(data["dtype"]),
-                   format=data["format"], name=data["name"])
+        low, high = data["min"], data["max"]
+        static = low == high and -1 not in low
+        sizes = {"shape": low} if static else {"min_shape": low, "max_shape": high}
+        return cls(**sizes, dtype=dtype(data["dtype"]), format=data["format"], name=data["name"])
 
     def __repr__(self) -> str:
         sizes = self.shape if self.shape is not None else [self.min_shape, self.max_shape]
@@ -96,7 +122,8 @@ def gears(inputs) -> list[list[Input]]:
     """
     sets = [inputs] if inputs and isinstance(inputs[0], Input) else inputs
     well_formed = sets and all(
-        isinstance(s, (list, tuple)) and s and all(isinstance(i, Input) for i in s) for s in sets)
+        isinstance(s, (list, tuple)) and s and all(isinstance(i, Input) for i in s) for s in sets
+    )
     if not well_formed or len({len(s) for s in sets}) != 1:
         raise RuntimeError("inputs is a list of Input, or a list of such lists of one length")
     return [list(s) for s in sets]

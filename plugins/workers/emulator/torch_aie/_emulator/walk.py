@@ -85,8 +85,10 @@ def read(module: torch.jit.ScriptModule) -> Graph:
 def _read_node(node, graph: Graph, known: dict, objects: dict) -> None:
     kind, outputs = node.kind(), list(node.outputs())
     if list(node.blocks()) or kind == "prim::CallMethod":
-        raise RuntimeError(f"the graph holds {kind}: only straight-line graphs compile; export the "
-                           "model by tracing, or freeze it with torch.jit.freeze")
+        raise RuntimeError(
+            f"the graph holds {kind}: only straight-line graphs compile; export the "
+            "model by tracing, or freeze it with torch.jit.freeze"
+        )
     if kind == "prim::GetAttr":
         value = getattr(objects[node.input().debugName()], node.s("name"))
         objects[node.output().debugName()] = value
@@ -110,9 +112,16 @@ def _step(node, known: dict) -> Step:
         return Step(kind, CONTAINERS[kind], [""] * len(inputs), 0, inputs, outputs)
     schema = torch._C.parse_schema(node.schema())
     arguments = schema.arguments[: len(inputs)]
-    return Step(kind, _operator(schema), [a.name for a in arguments],
-                sum(a.kwarg_only for a in arguments), inputs, outputs,
-                mutates=_mutates(node.schema()), overload=schema.overload_name)
+    return Step(
+        kind,
+        _operator(schema),
+        [a.name for a in arguments],
+        sum(a.kwarg_only for a in arguments),
+        inputs,
+        outputs,
+        mutates=_mutates(node.schema()),
+        overload=schema.overload_name,
+    )
 
 
 def _operator(schema) -> Callable:
@@ -134,7 +143,9 @@ def _container(value, graph: Graph, known: dict) -> str:
         left, right = ("(", ",)") if kind == "prim::TupleConstruct" else ("[", "]")
         return left + ", ".join(parts) + right
     if not value.type().isSubtypeOf(torch._C.TensorType.get()):
-        raise RuntimeError(f"an output of type {value.type()} does not compile; return tensors, "
-                           "or tuples and lists built from them")
+        raise RuntimeError(
+            f"an output of type {value.type()} does not compile; return tensors, "
+            "or tuples and lists built from them"
+        )
     graph.outputs.append(known[value.debugName()])
     return f"y[{len(graph.outputs) - 1}]"

@@ -1,0 +1,99 @@
+"""pytest-benchmark as we use it: on the device's clock, stored, and never silently off."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest_plugins = ["pytester", "tests.lab"]
+
+SUITE = """
+import time
+from plugins import benchmark as ours
+
+@pytest.fixture
+def step(request):
+    clock = request.config.stash[ours.CLOCK]
+    def step():
+        time.sleep(0.002)
+        clock.advance(0.5)
+    return step
+
+@pytest.mark.clause("throughput.images_per_second")
+@pytest.mark.benchmark(group="inference")
+def test_fps(step, benchmark, record_property):
+    benchmark.pedantic(step, rounds=4, warmup_rounds=1, iterations=1)
+    record_property("figure", dict(name="median", measured=benchmark.stats["median"], unit="s"))
+"""
+
+
+def timing(lab, body):
+    lab.chapter(SUITE[: SUITE.index("    benchmark.pedantic")] + body)
+    return lab.run("--benchmark")
+
+
+def test_a_round_lasts_as_long_as_the_device_says(lab):
+    lab.chapter(SUITE)
+    result = lab.run("--benchmark")
+    assert result.ret == 0
+    assert lab.verdict()["tests"][0]["figures"][0]["measured"] == 0.5
+    (stored,) = (lab.root / ".artifacts/benchmarks").rglob("*.json")
+    (benchmark,) = json.loads(stored.read_text())["benchmarks"]
+    assert benchmark["stats"]["data"] == [0.5] * 4
+    assert benchmark["group"] == "inference"
+
+
+def test_without_the_option_timing_is_left_out_and_said(lab):
+    lab.chapter(SUITE)
+    result = lab.run()
+    result.assert_outcomes(deselected=1)
+    assert "throughput not run (add --benchmark)" in lab.verdict()["reasons"]
+
+
+@pytest.mark.parametrize(
+    "body, sentence",
+    [
+        ("    benchmark.pedantic(lambda: None, rounds=2)", "a round took no device time*"),
+        ("    benchmark.pedantic(step, rounds=2, iterations=3)", "a round must be one step*"),
+        (
+            "    import warnings\n    warnings.simplefilter('ignore')\n    step()",
+            "the test timed nothing*",
+        ),
+    ],
+)
+def test_a_throughput_of_nothing_is_an_error(lab, body, sentence):
+    result = timing(lab, body)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines([f"E   throughput.images_per_second: throughput: {sentence}"])
+    assert lab.verdict()["tests"][0]["outcome"] == "error"
+
+
+@pytest.mark.parametrize("seconds", ["0.0", "-1.0", "float('nan')"])
+def test_a_clock_cannot_stand_still(lab, seconds):
+    lab.chapter(SUITE.replace("advance(0.5)", f"advance({seconds})"))
+    lab.run("--benchmark").stdout.fnmatch_lines(
+        ["E *a step of * s was reported; look at the clock*"]
+    )
+
+
+@pytest.mark.parametrize("flag", ["--benchmark-disable", "--benchmark-skip"])
+def test_switching_timing_off_while_asking_for_it_is_refused(lab, flag):
+    lab.chapter(SUITE)
+    result = lab.run("--benchmark", flag)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --benchmark: contradicts {flag}; give one of them"])
+
+
+def test_timing_beside_other_tests_is_refused(lab):
+    pytest.importorskip("xdist")
+    lab.chapter(SUITE)
+    result = lab.run("--benchmark", "-n", "2", child=True)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --benchmark: refused under xdist*"])
+
+
+def test_the_users_own_storage_is_respected(lab):
+    lab.chapter(SUITE)
+    lab.run("--benchmark", "--benchmark-storage", "mine", "--benchmark-save", "first")
+    assert len(list((lab.root / "mine").rglob("0001_first.json"))) == 1
