@@ -15,5 +15,10 @@ pytest_plugins = [
     "fixtures.cases",
     "fixtures.runs",
     "fixtures.recorded",
+    "fixtures.exports",
+    "fixtures.machine",
+    "fixtures.accuracy",
+    "fixtures.pipeline",
+    "fixtures.timing",
     "fixtures.figures",
 ]

@@ -50,9 +50,9 @@ def test_unused_rows_are_empty(any_outputs, backend):
 @pytest.mark.clause("outputs.stale_rows")
 def test_a_blank_input_after_a_busy_one_shows_nothing_of_it(backend, busy_case, blank_like):
     subject, picture = busy_case.subject, busy_case.picture
-    before = subject.run_again(backend, picture, blank_like)
-    subject.run_again(backend, picture)
-    after = subject.run_again(backend, picture, blank_like)
+    before = subject.runs.again(backend, picture, blank_like)
+    subject.runs.again(backend, picture)
+    after = subject.runs.again(backend, picture, blank_like)
     checks.check_padding(after, labels_too=backend == "reference")
     checks.check_same(after, before, what="a blank input shows leftovers of the one before")
 

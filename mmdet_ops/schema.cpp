@@ -97,6 +97,13 @@ TORCH_LIBRARY_FRAGMENT(aie, library) {
   });
 }
 
+// torch 1.10 files Meta tensors under AutogradOther, where it refuses to choose between our kernel
+// and one that another library has registered for every backend: fall through to ours.
+TORCH_LIBRARY_IMPL(aie, AutogradOther, library) {
+  for (const char* op : {"batch_nms", "roi_extractor"})
+    implement(library, op, torch::CppFunction::makeFallthrough());
+}
+
 }  // namespace mmdet_ops
 
 // Empty when every kernel is in place; otherwise the first problem, one sentence.

@@ -169,14 +169,22 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Throughput:
-    """A floor for one machine class, in images per second at batch 1."""
+    """A floor for one machine class, in images per second at batch 1, and its allowed drop."""
 
     machine: str
     floor: float
     allowed_drop: float
+    derivation: str
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Steps that are timed, and steps before them that are not; fewer where the device is emulated."""
+
     rounds: int
     warmup: int
-    derivation: str
+    emulated_rounds: int
+    emulated_warmup: int
 
 
 @dataclass(frozen=True)
@@ -216,6 +224,7 @@ class Contract:
     case: list[Case]
     tolerance: dict[str, Tolerance]
     accuracy: list[Accuracy]
+    timing: Timing
     throughput: list[Throughput] = field(default_factory=list)
     training: Optional[Training] = None
 

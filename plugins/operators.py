@@ -87,3 +87,16 @@ def load_operators() -> Operators:
 def load_environment() -> Environment:
     """contracts/environment.toml."""
     return read(FOLDER / "environment.toml", Environment)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """How far the pipeline's arithmetic may lie from its rule; units in contracts/pipeline.toml."""
+
+    grey_levels: float
+    restored_px: float
+
+
+def load_pipeline() -> Pipeline:
+    """contracts/pipeline.toml."""
+    return read(FOLDER / "pipeline.toml", Pipeline)

@@ -79,9 +79,12 @@ def coordinate_errors():
 @scenario
 def score_threshold():
     spread = [[k * 100.0, 0, k * 100.0 + 50, 50] for k in range(3)]
-    edge = float(np.float16(0.05))
-    above = float(np.nextafter(np.float16(0.05), np.float16(1)))
-    return suppress(spread, [edge, above, 0.9])
+    cases = {}
+    for threshold in (0.05, 0.3):  # fp16 rounds the first down, the second up
+        edge = np.float16(threshold)
+        scores = [float(edge), float(np.nextafter(edge, np.float16(1))), 0.9]
+        cases[threshold] = suppress(spread, scores, score=threshold)
+    return cases
 
 
 @scenario

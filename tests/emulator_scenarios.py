@@ -8,6 +8,7 @@ itself a test: none of them may spoil the next.
 
 from __future__ import annotations
 
+import emulator_arithmetic  # noqa: F401  (registers its scenarios)
 import torch
 import torch_aie
 from emulator_model import detector, image
@@ -54,60 +55,6 @@ def published_sample():
         "shapes": [list(a.shape) for a in arrays],
         "dtypes": [a.dtype.name for a in arrays],
     }
-
-
-@scenario
-def exactness():
-    module = detector()
-    with switched("ROUNDING", "off"):
-        outputs = compiled(module)(image())
-        equal = [torch.equal(a, b) for a, b in zip(ready(module(image())), ready(outputs))]
-    return {"equal": equal, "nested": isinstance(outputs[1], tuple)}
-
-
-@scenario
-def fp16_values():
-    x = torch.randn(1, 3, 16, 16)
-    module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Sigmoid())
-    module = torch.jit.trace(module.eval(), x)
-    inputs = [torch_aie.Input(x.shape)]
-    outputs = {p.name: ready(compiled(module, inputs, p)(x))[0] for p in torch_aie.PrecisionPolicy}
-    with torch.no_grad():
-        expected = module(x)
-        worst = {name: float((y - expected).abs().max()) for name, y in outputs.items()}
-    binary16 = {name: torch.equal(y, y.half().float()) for name, y in outputs.items()}
-    return {"binary16": binary16, "worst": worst}
-
-
-@scenario
-def batch_norm_with_a_huge_variance():
-    torch.manual_seed(0)
-    module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, bias=False), torch.nn.BatchNorm2d(8))
-    module.eval()
-    module[0].weight.data.mul_(3000)
-    module[1].running_var.fill_(2.2e6)
-    x = torch.randn(1, 3, 16, 16)
-    script = torch.jit.trace(module, x)
-    with torch.no_grad():
-        exact = module(x)
-        ours = ready(compiled(script, [torch_aie.Input(x.shape)])(x))[0]
-        for tensor in module.state_dict().values():
-            tensor.copy_(tensor.half())
-        naive = module(x)
-    return {
-        "exact": float(exact.std()),
-        "naive": float(naive.std()),
-        "worst": float((ours - exact).abs().max()),
-    }
-
-
-@scenario
-def written_constants():
-    module = torch.nn.Module()
-    module.register_buffer("start", torch.ones(4))
-    module.forward = lambda x: (module.start * 2).add_(x)
-    model = compiled(torch.jit.trace(module, torch.ones(4)), [torch_aie.Input([4])])
-    return [ready(model(torch.ones(4)))[0].tolist() for _ in range(3)]
 
 
 @scenario
@@ -177,7 +124,9 @@ def left_in_torch():
         nodes = script.graph.findAllNodes("torch_aie_emulator::left_in_torch")
         return [next(node.inputs()).toIValue() for node in nodes]
 
+    kinds = {node.kind() for node in compiled().inlined_graph.nodes()}
     return {
+        "foreign": sorted(k for k in kinds if not k.startswith(("prim::", "torch_aie_emulator::"))),
         "census": census(model),
         "by_name": census(by_name),
         "whole": census(compiled()),

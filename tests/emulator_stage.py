@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import sys
@@ -51,11 +53,13 @@ def same(left, right) -> bool:
 
 
 def raised(call) -> str:
-    """The message of the RuntimeError that a call raises; "" when it raises none."""
+    """The message of the RuntimeError that a call raises, and what it logged; "" without one."""
+    log = io.StringIO()
     try:
-        call()
+        with contextlib.redirect_stderr(log):
+            call()
     except RuntimeError as error:
-        return str(error) or "(no message)"
+        return f"{error} {log.getvalue()}"
     return ""
 
 

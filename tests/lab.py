@@ -29,11 +29,13 @@ from plugins.failure import CheckFailure, Inconclusive, LabError
 
 
 class Lab:
-    """A pytester project whose tests are judged by our plugins.
+    """A pytester project (`root`) whose tests are judged by the plugins of our `house`.
 
     `chapter` writes conformance/test_<name>.py, `run` runs pytest in this process, `tool` puts a
     program on PATH that prints a text, `verdict` reads the last verdict.json.
     """
+
+    house = HOUSE
 
     def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pytester, self.monkeypatch, self.root = pytester, monkeypatch, pytester.path

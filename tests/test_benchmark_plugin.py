@@ -52,7 +52,7 @@ def test_without_the_option_timing_is_left_out_and_said(lab):
 
 
 @pytest.mark.parametrize(
-    "body, sentence",
+    ("body", "sentence"),
     [
         ("    benchmark.pedantic(lambda: None, rounds=2)", "a round took no device time*"),
         ("    benchmark.pedantic(step, rounds=2, iterations=3)", "a round must be one step*"),

@@ -70,6 +70,14 @@ def test_the_emulator_never_counts_as_an_npu(real_npu):
     result.stderr.fnmatch_lines(["*has no torch_aie or mindietorch (interpreter_infer)*"])
 
 
+def test_our_own_emulator_never_counts_wherever_it_is_found(lab, monkeypatch):
+    lab.tool("npu-smi", NPU_SMI)
+    emulator = lab.house / "plugins/workers/emulator"
+    assert (emulator / "torch_aie").is_dir()
+    monkeypatch.syspath_prepend(emulator)
+    assert lab.run("--require", "npu").ret == pytest.ExitCode.USAGE_ERROR
+
+
 def test_another_ascend_chip_is_no_310p(real_npu):
     real_npu.tool("npu-smi", NPU_SMI.replace("310P3", "910B3"))
     assert real_npu.run("--require", "npu").ret == pytest.ExitCode.USAGE_ERROR
@@ -81,14 +89,14 @@ def test_another_interpreter_is_asked_in_a_child(lab):
         "python", f'#!/bin/sh\necho x >> {lab.root}/asked\nexec {sys.executable} "$@"\n'
     )
     child.chmod(0o755)
-    result = lab.run("-o", f"interpreter_infer={child}", "-m", "npu")
     lab.tool("npu-smi", NPU_SMI)
+    result = lab.run("-o", f"interpreter_infer={child}", "-m", "npu")
     assert result.ret == 0
     assert (lab.root / "asked").read_text() == "x\n", "once, although header and verdict both ask"
 
 
 @pytest.mark.parametrize(
-    "gpu, lane",
+    ("gpu", "lane"),
     [
         ("NVIDIA A100-SXM4-40GB", "NVIDIA A100-SXM4-40GB"),
         ("NVIDIA H200", "NVIDIA H200 (not an A100)"),
@@ -109,7 +117,7 @@ def test_a_test_that_needs_what_is_absent_is_skipped_before_it_runs(lab):
 
 
 @pytest.mark.parametrize(
-    "arguments, marker, sentence",
+    ("arguments", "marker", "sentence"),
     [
         (["--require", "gpu"], 'requires("coco")', "--require: 'gpu' is no capability; choose *"),
         ([], 'requires("gpu")', "*test_coco: requires: 'gpu' is no capability; choose from npu, *"),

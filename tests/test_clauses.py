@@ -132,7 +132,7 @@ def test_an_inconclusive_run_is_neither_red_nor_conformant(lab):
 
 
 @pytest.mark.parametrize(
-    "markers, sentence",
+    ("markers", "sentence"),
     [
         ("", "*::test_it: has 0 clause markers, and every test*has exactly one; add *"),
         ('clause("a.b") clause("a.c")', "*::test_it: has 2 clause markers*"),
@@ -176,3 +176,14 @@ def test_ops(backend, dtype, record_property):
     (test,) = lab.verdict()["tests"]
     assert (test["subject"], test["backend"], test["case"]) == ("ops", "eager", "dtype=float16")
     assert test["runtime"] == "cpu, 2 threads"
+
+
+def test_a_failure_names_the_subject_that_a_fixture_recorded(lab):
+    body = """
+@pytest.mark.clause("export.loads")
+def test_loads(record_property):
+    record_property("subject", "given.ts")
+    raise CheckFailure("does not load", expected="a", actual="b")
+"""
+    lab.chapter(body)
+    lab.run().stdout.fnmatch_lines(["E   export.loads: given.ts: does not load"])

@@ -72,6 +72,14 @@ def test_the_reference_itself_keeps_what_was_counted_by_hand(name, num):
     assert checks.batch_nms_reference(case.boxes, case.scores, case.options).num == [num]
 
 
+@pytest.mark.parametrize(("dtype", "num"), [("float16", 1), ("float32", 1), ("float64", 2)])
+def test_the_iou_threshold_is_not_rounded_and_float64_stays_float64(worker, dtype, num):
+    """10/100 is above 0.1 in float32, and equal to it in float64."""
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 1]], dtype).reshape(1, 2, 1, 4)
+    scores = np.array([0.9, 0.8], dtype).reshape(1, 2, 1)
+    assert run_nms(worker, boxes, scores, iou_threshold=0.1).arrays["num"] == [num]
+
+
 SCORES = st.one_of(
     st.sampled_from([0.0, 0.04998779296875, 0.05, 0.050018310546875, 0.0625, 0.3, 0.5, 1.0]),
     st.floats(-1, 2, width=16),

@@ -193,6 +193,15 @@ def test_a_missing_interpreter_is_one_sentence():
         ops_library.torch_version("/no/python")
 
 
+def test_a_build_folder_that_cannot_be_made_is_one_sentence(lab):
+    lab.build.write_text("a file where the folder should be")
+    _, complaint = lab.start().communicate(timeout=30)
+    assert complaint.endswith(
+        "lock: Not a directory, so that libmmdet_ops.so cannot be built; make the folder writable\n"
+    )
+    assert complaint.count("\n") == 1
+
+
 def test_a_library_that_is_there_is_found_without_starting_a_build(library, monkeypatch):
     monkeypatch.setattr(ops_library, "_build", lambda *args: pytest.fail("built again"))
     stamp = os.stat(library).st_mtime_ns

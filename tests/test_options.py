@@ -59,7 +59,7 @@ def test_the_command_line_wins_over_the_ini(lab):
 
 
 @pytest.mark.parametrize(
-    "arguments, place",
+    ("arguments", "place"),
     [
         (["--model-ts", "gone.ts"], "--model-ts: there is no file * give the path of"),
         (["--weights", "gone.pkl"], "--weights: there is no file * RetinaNet-detectron2.pkl"),

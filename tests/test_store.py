@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plugins import store
@@ -95,7 +95,7 @@ def test_the_subject_is_refused_as_its_own_referee(golden, backend):
 
 
 @pytest.mark.parametrize(
-    "lane, runtime, accepted",
+    ("lane", "runtime", "accepted"),
     [
         ("npu", "emulated 310P3 (torch_aie emulator)", False),
         ("npu", "cpu", False),
@@ -122,6 +122,7 @@ def test_a_name_cannot_leave_the_folder(golden, name):
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False)))
+@example([0.121014155])  # needs all nine digits
 def test_a_csv_holds_every_float32_exactly(values):
     column = np.array(values, np.float32)
     read = store.decoded("a.csv", store.encoded("a.csv", {"x": column}))["x"]

@@ -114,7 +114,7 @@ def test_a_partial_run_tolerates_a_waiver_for_another_part(waived):
 
 
 @pytest.mark.parametrize(
-    "fields, top, sentence",
+    ("fields", "top", "sentence"),
     [
         ({"expires": "2020-01-01"}, "max = 2", "W-1: expired on 2020-01-01; fix *with ops"),
         ({"expires": '"soon"'}, "max = 2", "W-1: expires: write a date, e.g. 2026-12-31"),

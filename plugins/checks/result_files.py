@@ -112,3 +112,15 @@ def _first_difference(data: bytes, wanted: bytes, dtype: str) -> list[str]:
     k = int(np.flatnonzero(one.view("u1").reshape(len(one), -1)
                            != other.view("u1").reshape(len(one), -1))[0] // one.itemsize)
     return [f"number {k}: {one[k]:.6g}, expected {other[k]:.6g}"]
+
+
+def check_read_back(found: Mapping[str, np.ndarray],
+                    results: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """boxes (n, D, 4), labels (n, D, 1), scores (n, D) as read are those of `results`, in order."""
+    for k, name in enumerate(PARTS):
+        for row, (stem, arrays) in enumerate(results.items()):
+            wanted, obtained = np.asarray(arrays[k]), np.asarray(found[name][row])
+            if wanted.shape != obtained.shape or not np.array_equal(wanted, obtained):
+                raise CheckFailure(
+                    f"the {name} of {stem} come back changed", expected=f"{wanted.shape}, the same",
+                    actual=f"{obtained.shape}, other values or another shape")

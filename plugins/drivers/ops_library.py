@@ -135,8 +135,13 @@ def _complete(data: bytes) -> bool:
 @contextlib.contextmanager
 def _lock(path: Path, tell: Callable[[str], None]) -> Iterator[None]:
     """Hold the lock file; the system gives it back however this process ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as handle:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = open(path, "w")
+    except OSError as error:
+        what = f"{path}: {error.strerror}, so that {NAME} cannot be built"
+        raise LabError(f"{what}; make the folder writable") from None
+    with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -153,7 +158,7 @@ def _build(
     cmake = _tool(python, "cmake", "install it with pip, from requirements/")
     work = tempfile.mkdtemp(prefix="work-", dir=library.parent)
     configure = [cmake, "-S", str(SOURCES), "-B", work, f"-DPython_EXECUTABLE={python}"]
-    configure += [f"-DCMAKE_CXX_COMPILER={_compiler()}", f"-DMMDET_OPS_SOURCES={sources_digest()}"]
+    configure += [*_compiler(), f"-DMMDET_OPS_SOURCES={sources_digest()}"]
     compile_ = [cmake, "--build", work, "--parallel", str(min(4, os.cpu_count() or 1))]
     tell(f"building {NAME} for torch {version} (half a minute); log: {log}")
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -214,11 +219,13 @@ def _generator(python: str) -> list[str]:
     return ["-G", "Unix Makefiles"]
 
 
-def _compiler() -> str:
-    wanted = [os.environ["CXX"]] if os.environ.get("CXX") else ["c++", "g++", "clang++"]
-    for name in wanted:
-        if shutil.which(name):
-            return shutil.which(name)
+def _compiler() -> list[str]:
+    """CMake reads CXX itself, which may carry options; otherwise it is told what we found."""
+    named = os.environ.get("CXX", "").split()[:1]
+    wanted = named or ["c++", "g++", "clang++"]
+    found = [shutil.which(name) for name in wanted if shutil.which(name)]
+    if found:
+        return [] if named else [f"-DCMAKE_CXX_COMPILER={found[0]}"]
     raise LabError(
         f"{NAME} needs a C++ compiler, but {', '.join(wanted)} cannot be found; install g++ or "
         "clang++, or name one in CXX"

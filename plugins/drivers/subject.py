@@ -12,11 +12,12 @@ import numpy as np
 from plugins.contracts import Contract
 from plugins.drivers.cache import file_digest, sources
 from plugins.drivers.lab import Lab
-from plugins.drivers.process import Reply, WorkerError
+from plugins.drivers.process import WorkerError
+from plugins.drivers.runs import Runs, attempt
 from plugins.failure import LabError
 
 ROOT = Path(__file__).resolve().parents[2]
-EXPORT_LIMIT_S, RUN_LIMIT_S, ORACLE_LIMIT_S, DETECT_LIMIT_S = 900.0, 600.0, 1800.0, 36000.0
+EXPORT_LIMIT_S, ORACLE_LIMIT_S = 900.0, 1800.0
 EXPORT_SOURCES = ("export", "model", "recipe", "seeded", "weights")
 ORACLE_SOURCES = (*EXPORT_SOURCES, "oracle", "archive")
 
@@ -52,7 +53,7 @@ class Subject:
         self.spec = dataclasses.asdict(contract.architecture)
         self.recipe = dataclasses.asdict(contract.recipe)
         self._known: dict = {}
-        self._open: dict = {}
+        self.runs = Runs(self)
 
     def _declared(self, weights_file: Optional[Path]) -> dict:
         declared = self.contract.weights
@@ -67,7 +68,7 @@ class Subject:
         """The TorchScript file: the given one, or ours, exported once and kept."""
         if self.given:
             return self.given
-        return self._once("model", lambda: self.export(self.contract.input.sizes[0].side, "zeros"))
+        return self.once("model", lambda: self.export(self.contract.input.sizes[0].side, "zeros"))
 
     def export(self, side: int, trace_with: str) -> Path:
         """Export at one input side, traced with an image of zeros, noise or NaN."""
@@ -101,7 +102,7 @@ class Subject:
 
     def describe(self, role: str = "infer") -> dict:
         """Census of the file's graph, taken by a role's torch."""
-        return self._once(
+        return self.once(
             ("describe", role),
             lambda: (
                 self.lab.call(
@@ -111,20 +112,19 @@ class Subject:
         )
 
     def compare_weights(self) -> dict:
-        """How the file's weights relate to the declared ones."""
-        return self._once(
-            "weights",
-            lambda: (
-                self.lab.call(
-                    "export",
-                    "compare_weights",
-                    path=str(self.model()),
-                    spec=self.spec,
-                    library=self.lab.library("export"),
-                    weights=self.weights,
-                ).result
-            ),
-        )
+        """How the file's weights relate to the declared ones; see checks/export.py."""
+        return self.once("weights", self._compare_weights)
+
+    def _compare_weights(self) -> dict:
+        relation = self.lab.call(
+            "export",
+            "compare_weights",
+            path=str(self.model()),
+            spec=self.spec,
+            library=self.lab.library("export"),
+            weights=self.weights,
+        ).result
+        return {**relation, "explicit": self.weights["kind"] == "file"}
 
     def holds_declared_weights(self) -> bool:
         """Whether the file's weights are the declared ones, bit by bit."""
@@ -142,64 +142,28 @@ class Subject:
             )
             return reply.arrays["image"], reply.result["geometry"]
 
-        return self._once(("prepared", picture), make)
+        return self.once(("prepared", picture), make)
 
-    def open(self, backend: str, side: int) -> dict:
-        """Make a backend ready for one input side; compiles for the NPU. Kept until a crash."""
-        generation = self.lab.worker("infer").generation
-        known, info = self._open.get((backend, side), (None, None))
-        if info is None or known != generation:
-            if backend == "aie":
-                self.lab.tell(f"compiling {self.id} at {side}x{side}")
-            info = self.lab.call(
-                "infer",
-                "open",
-                timeout=EXPORT_LIMIT_S,
-                backend=backend,
-                **self.place(side),
-                library=self.lab.library("infer"),
-                options=self.contract.compile.options(),
-            ).result
-            self._open[backend, side] = (self.lab.worker("infer").generation, info)
-        return info
+    def fingerprint(self, trace_with: str) -> dict:
+        """Hashes of our own export at the smallest declared side, traced with some image."""
+        path = self.export(self.contract.input.sizes[-1].side, trace_with)
+        library = self.lab.library("export")
+        return self.lab.call("export", "fingerprint", path=str(path), library=library).result
 
-    def place(self, side: int) -> dict:
-        """The arguments by which the infer worker knows an opened model."""
-        return {"path": str(self.model()), "shape": self.contract.input.shape(side)}
+    def restore(self, boxes: np.ndarray, geometry: list[int]) -> np.ndarray:
+        """Boxes (n, 4) in px of the input -> px of the image."""
+        arguments = {"arrays": {"boxes": boxes}, "geometry": list(geometry)}
+        return self.lab.call("infer", "restore", **arguments).arrays["boxes"]
 
-    def run(self, backend: str, picture: Picture) -> list[np.ndarray]:
-        """The outputs for one image, in the file's order; computed once in a session."""
-        return self._once(("run", backend, picture), lambda: self.run_again(backend, picture))
+    def categories(self, labels: np.ndarray) -> np.ndarray:
+        """Contiguous labels -> category ids."""
+        arguments = {"arrays": {"labels": labels}, "category_ids": self.contract.category_ids}
+        return self.lab.call("infer", "categories", **arguments).arrays["categories"]
 
-    def run_again(self, backend: str, picture: Picture, image: Optional[np.ndarray] = None) -> list:
-        """As `run`, really run, with another input if one is given."""
-        self.open(backend, picture.side)
-        image = self.prepared(picture)[0] if image is None else image
-        reply = self.lab.call(
-            "infer",
-            "run",
-            timeout=RUN_LIMIT_S,
-            backend=backend,
-            **self.place(picture.side),
-            arrays={"image": image},
-        )
-        return ordered(reply)
-
-    def detect(self, backend: str, paths: list[Path], results: Optional[Path] = None) -> dict:
-        """Detections for many image files, streamed; see workers/infer.py for the arrays."""
-        side = self.contract.input.sizes[0].side
-        self.open(backend, side)
-        arguments = {"results": str(results)} if results else {}
-        return self.lab.call(
-            "infer",
-            "detect",
-            timeout=DETECT_LIMIT_S,
-            backend=backend,
-            **self.place(side),
-            paths=[str(p) for p in paths],
-            preprocess=self.contract.input.preprocess(side),
-            **arguments,
-        ).arrays
+    def image_refusal(self, path: Path) -> str:
+        """What the pipeline says to an image file; empty if it takes it."""
+        rule = self.contract.input.preprocess(self.contract.input.sizes[0].side)
+        return attempt(lambda: self.lab.call("infer", "prepare", path=str(path), preprocess=rule))[1]
 
     def oracle(self, picture: Picture, band: float) -> dict[str, np.ndarray]:
         """What stock detectron2 and the recipe in float64 find, for the file's own weights."""
@@ -238,7 +202,7 @@ class Subject:
         with np.load(path) as content:
             return {k: content[k] for k in content.files}
 
-    def _once(self, key: object, make):
+    def once(self, key: object, make):
         """Compute once in a session; a failure is remembered too, as the same sentence."""
         if key not in self._known:
             try:
@@ -250,7 +214,3 @@ class Subject:
             raise error
         return value
 
-
-def ordered(reply: Reply) -> list[np.ndarray]:
-    """output_0, output_1, ... as a list."""
-    return [reply.arrays[f"output_{i}"] for i in range(len(reply.arrays))]

@@ -56,9 +56,8 @@ def _trained(subject: Subject, annotations: Path) -> dict[str, np.ndarray]:
 
 
 def _measured(subject: Subject) -> dict[str, np.ndarray]:
-    side = subject.contract.input.sizes[-1].side
     pictures = [
-        Picture(case.name, ROOT / case.image, side)
+        Picture(case.name, ROOT / case.image, case.side)
         for case in subject.contract.case
         if case.kind == "photograph"
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -59,6 +61,25 @@ def describe(module: torch.jit.ScriptModule) -> dict:
         "topk": [_int(list(n.inputs())[1]) for n in nodes if n.kind() == "aten::topk"],
         "devices": sorted({str(v) for v in _constants(nodes) if isinstance(v, torch.device)}),
         "broken": sorted(_broken(module, nodes)),
+    }
+
+
+def fingerprint(module: torch.jit.ScriptModule) -> dict:
+    """Hashes of the graph (without names, class names and source lines), constants and weights."""
+    text = re.sub(r" *#.*|__torch__[\w.]*", "", str(module.inlined_graph))
+    names: dict = {}
+    text = re.sub(r"%[\w.]+", lambda m: names.setdefault(m.group(), f"%{len(names)}"), text)
+    constants = hashlib.sha256()
+    for value in _constants(list(module.inlined_graph.nodes())):
+        if isinstance(value, torch.Tensor):
+            constants.update(value.contiguous().numpy().tobytes())
+    weights = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        weights.update(name.encode() + value.contiguous().numpy().tobytes())
+    return {
+        "graph": hashlib.sha256(text.encode()).hexdigest(),
+        "constants": constants.hexdigest(),
+        "weights": weights.hexdigest(),
     }
 
 

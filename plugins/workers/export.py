@@ -75,6 +75,12 @@ def describe(arrays, *, path: str, library: str) -> tuple:
     return archive.describe(archive.load(path)), {}
 
 
+def fingerprint(arrays, *, path: str, library: str) -> tuple:
+    """Hashes by which two exports of the same network can be compared."""
+    ops.load({}, path=library)
+    return archive.fingerprint(archive.load(path)), {}
+
+
 def identify(arrays, *, path: str, library: str, specs: dict) -> tuple:
     """For each architecture the share of its tensors that the file has, by name and shape."""
     ops.load({}, path=library)
@@ -97,6 +103,7 @@ def compare_weights(arrays, *, path: str, library: str, spec: dict, weights: dic
     result = sources.compare({k: v.numpy() for k, v in state.items()}, declared)
     result["digest"] = sources.digest({k: v.numpy() for k, v in state.items()})
     result["declared"] = sources.digest(declared)
+    result["score_bias_mean"] = float(found["head.cls_score.bias"].mean())
     result["score_bias_spread"] = float(np.ptp(found["head.cls_score.bias"]))
     result["score_weight_std"] = float(found["head.cls_score.weight"].std())
     return result, {}
@@ -155,6 +162,7 @@ OPERATIONS = {
     "versions": versions,
     "export": export,
     "describe": describe,
+    "fingerprint": fingerprint,
     "identify": identify,
     "compare_weights": compare_weights,
     "judge": judge,

@@ -58,10 +58,37 @@ def open_model(
     }, {}
 
 
-def run(arrays, *, backend: str, path: str, shape: list) -> tuple:
-    """One prepared image (1, 3, S, S) through an opened model."""
-    outputs, seconds = _runner(backend, path, shape).step(torch.from_numpy(arrays["image"]))
+def run(arrays, *, backend: str, path: str, shape: list, strided: bool = False) -> tuple:
+    """One prepared image (1, 3, S, S) through an opened model.
+
+    Args:
+        strided: hand it over as a view whose memory is laid out NHWC.
+    """
+    image = torch.from_numpy(arrays["image"])
+    if strided:
+        image = image.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    outputs, seconds = _runner(backend, path, shape).step(image)
     return {"seconds": seconds}, outputs
+
+
+def hold_outputs(arrays, *, path: str, shape: list) -> tuple:
+    """Keep one image's outputs on the device while others run: as they were, and as they are then.
+
+    Returns:
+        before_0, before_1, ...: copied at once; after_0, ...: read after three more images.
+    """
+    compiled = _runner("aie", path, shape).compiled
+    image = torch.from_numpy(arrays["image"])
+    with torch.no_grad():
+        held = archive.signature(compiled.forward(image.to(aie.DEVICE)))
+        before = [o.to("cpu").clone().numpy() for o in held]
+        for other in (image.flip(3), image * 0, image.flip(2)):
+            [o.to("cpu") for o in archive.signature(compiled.forward(other.to(aie.DEVICE)))]
+        after = [o.to("cpu").clone().numpy() for o in held]
+    return {}, {
+        **{f"before_{i}": a for i, a in enumerate(before)},
+        **{f"after_{i}": a for i, a in enumerate(after)},
+    }
 
 
 def save_compiled(arrays, *, path: str, shape: list, out: str) -> tuple:
@@ -85,6 +112,16 @@ def prepare(arrays, *, path: str, preprocess: dict) -> tuple:
     """The model's input for one image file, and its geometry."""
     tensor, geometry = images.prepare(path, **preprocess)
     return {"geometry": list(geometry)}, {"image": tensor[None]}
+
+
+def restore(arrays, *, geometry: list) -> tuple:
+    """Boxes (n, 4) in pixels of the input, back to pixels of the image."""
+    return {}, {"boxes": images.restore(arrays["boxes"], images.Geometry(*geometry))}
+
+
+def categories(arrays, *, category_ids: list) -> tuple:
+    """Contiguous labels to category ids."""
+    return {}, {"categories": images.labels_to_category(arrays["labels"], category_ids)}
 
 
 def detect(
@@ -112,9 +149,9 @@ def detect(
         boxes, labels, scores = (outputs[f"output_{i}"] for i in range(3))
         if results:
             stem = Path(paths[len(rows["boxes"])]).stem
-            result_files.write(results, stem, boxes, labels.astype(np.int64), scores)
+            result_files.write(results, stem, boxes, labels, scores)
         rows["boxes"].append(images.restore(boxes, geometry))
-        rows["labels"].append(labels.reshape(-1).astype(np.int64))
+        rows["labels"].append(labels.reshape(-1))
         rows["scores"].append(scores.reshape(-1))
         rows["geometry"].append(geometry)
         rows["seconds"].append(seconds)
@@ -165,9 +202,12 @@ OPERATIONS = {
     "describe": describe,
     "open": open_model,
     "run": run,
+    "hold_outputs": hold_outputs,
     "save_compiled": save_compiled,
     "run_compiled": run_compiled,
     "prepare": prepare,
+    "restore": restore,
+    "categories": categories,
     "detect": detect,
     "read_results": read_results,
     "hold": hold,

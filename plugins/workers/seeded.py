@@ -18,9 +18,9 @@ BRANCH_GAIN = 0.05
 ROUGHNESS = 0.2
 MANTISSA_BITS = 17
 LEVEL_STD = (1.0, 1.0, 1.0, 1.5, 2.0)
-BOX_STD = 0.2
-# Calibration of the class scores: on average so many candidates above the threshold's logit, and
-# the third best of each image at this logit (a score of 0.90).
+BOX_STD = 0.1
+# Calibration of the class scores: so many candidates per image above the threshold's logit, and the
+# third best of each image at this logit (a score of 0.90), both in the average of the images.
 CANDIDATES, THRESHOLD_LOGIT, TOP_LOGIT = 4000, -2.944439, 2.2
 
 

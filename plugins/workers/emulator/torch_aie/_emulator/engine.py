@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import struct
+import sys
 
 import torch
 
@@ -102,7 +103,7 @@ class Engine:
 
     def _check(self, inputs: list) -> None:
         if not any(
-            len(gear) == len(inputs) and True
+            len(gear) == len(inputs) and all(i.accepts(t) for i, t in zip(gear, inputs))
             for gear in self.gears
         ):
             given = ", ".join(f"{list(t.shape)} {t.dtype}" for t in inputs)
@@ -155,30 +156,29 @@ def compiled_module(payload: bytes) -> torch.jit.ScriptModule:
     digest = hashlib.sha256(payload).hexdigest()
     program = engine(module.payload, digest).program
     names = [f"x{i}" for i in range(len(program.graph.inputs))]
+    leaves = "".join(f"y{i}, " for i in range(len(program.graph.outputs)))
     lines = [
         f"def forward(self, {', '.join(names)}):",
-        f'    y, problem = torch.ops.{NAMESPACE}.execute("{digest}", self.payload, '
-        f"[{', '.join(names)}])",
-        # A failed lookup is a C++ error: a RuntimeError with the text in every torch version.
-        # An exception that crosses the interpreter from Python loses its text in torch 2.0,
-        # and a TorchScript raise is no RuntimeError.
-        '    answers: Dict[str, List[Tensor]] = {"": y}',
-        "    y = answers[problem]",
-    ]
-    lines += [
-        f'    y = torch.ops.{NAMESPACE}.left_in_torch("{kind}", y)'
-        for kind in program.left_in_torch
+        f'    y = torch.ops.{NAMESPACE}.execute("{digest}", self.payload, [{", ".join(names)}])',
+        *(
+            f'    y = torch.ops.{NAMESPACE}.left_in_torch("{kind}", y)'
+            for kind in program.left_in_torch
+        ),
+        f"    {leaves}= y",
+        f"    return {program.graph.container}",
     ]
     scripted = torch.jit.script(module)
-    scripted.define("\n".join([*lines, f"    return {program.graph.container}"]) + "\n")
+    scripted.define("\n".join(lines) + "\n")
     return scripted.eval()
 
 
-def _execute(digest: str, payload: torch.Tensor, inputs: list) -> tuple[list, str]:
+def _execute(digest: str, payload: torch.Tensor, inputs: list) -> list:
     try:
-        return engine(payload, digest).submit(inputs), ""
+        return engine(payload, digest).submit(inputs)
     except Exception as error:
-        return [], str(error) or type(error).__name__
+        # torch 2.0 loses the text of an exception that crosses the interpreter; the log keeps it.
+        print(f"torch_aie emulator: {error}", file=sys.stderr)
+        raise RuntimeError(str(error) or type(error).__name__) from error
 
 
 def _no_kernel(*_):
@@ -201,7 +201,7 @@ AIE_SCHEMAS = {
 def register_operators() -> None:
     """Register the emulator's operators, and the aie ones unless another library has them."""
     own = torch.library.Library(NAMESPACE, "DEF")
-    own.define("execute(str digest, Tensor payload, Tensor[] inputs) -> (Tensor[], str)")
+    own.define("execute(str digest, Tensor payload, Tensor[] inputs) -> Tensor[]")
     own.impl("execute", _execute, "CompositeExplicitAutograd")
     own.define("left_in_torch(str operator, Tensor(a)[] y) -> Tensor(a)[]")
     own.impl("left_in_torch", lambda operator, y: y, "CompositeExplicitAutograd")

@@ -47,7 +47,7 @@ class Graph:
     constants: dict[int, Any] = field(default_factory=dict)
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)  # the tensors inside `container`, in order
-    container: str = ""  # how the outputs are nested, as source over y: "(y[0], [y[1]])"
+    container: str = ""  # how the outputs are nested, as source: "(y0, [y1],)"
     size: int = 0  # number of registers
 
     def register(self, value: Any = None) -> int:
@@ -148,4 +148,4 @@ def _container(value, graph: Graph, known: dict) -> str:
             "or tuples and lists built from them"
         )
     graph.outputs.append(known[value.debugName()])
-    return f"y[{len(graph.outputs) - 1}]"
+    return f"y{len(graph.outputs) - 1}"

@@ -1,0 +1,36 @@
+"""The accuracy: mAP of everything that is shipped, on every image of its set."""
+
+import pytest
+
+from plugins.checks import accuracy as checks
+
+
+@pytest.mark.clause("accuracy.coverage")
+def test_every_image_of_the_set_is_there(shapes_images, shapes_accuracy):
+    checks.check_coverage(shapes_images, expected=shapes_accuracy.images)
+
+
+@pytest.mark.clause("accuracy.map")
+def test_map_on_the_synthetic_set_holds_its_floor(
+    shapes_images, shapes_detections, shapes_accuracy, shapes, figure
+):
+    found = checks.evaluate(shapes_images, shapes_detections, shapes.contract.category_ids)
+    figure("mAP", found.ap, "%", expected=f">= {shapes_accuracy.floor:.4g} %")
+    figure("AP75", found.statistics["AP75"], "%")
+    checks.check_floor(found, floor=shapes_accuracy.floor)
+
+
+@pytest.mark.requires("coco", "weights")
+@pytest.mark.clause("accuracy.coverage")
+def test_every_image_of_val2017_is_there(coco_images, coco_accuracy):
+    checks.check_coverage(coco_images, expected=coco_accuracy.images)
+
+
+@pytest.mark.requires("coco", "weights")
+@pytest.mark.clause("accuracy.map")
+def test_map_on_val2017_holds_what_was_published(
+    coco_images, coco_detections, coco_accuracy, shipped, figure
+):
+    found = checks.evaluate(coco_images, coco_detections, shipped.contract.category_ids)
+    figure("mAP", found.ap, "%", expected=f">= {coco_accuracy.floor:.4g} %")
+    checks.check_floor(found, floor=coco_accuracy.floor)

@@ -1,0 +1,46 @@
+"""The export: a TorchScript file that a clean process loads, holding this model and no other."""
+
+import pytest
+
+from plugins.checks import export as checks
+
+
+@pytest.mark.clause("export.loads")
+def test_the_file_loads_where_it_will_run(loading):
+    checks.check_loaded(loading)
+
+
+@pytest.mark.clause("export.recipe")
+def test_the_graph_suppresses_as_the_recipe_says(census, contract):
+    checks.check_recipe(census, contract.recipe, levels=len(contract.architecture.sizes))
+
+
+@pytest.mark.clause("export.constants")
+def test_no_tensor_of_the_file_is_broken(census):
+    checks.check_constants(census)
+
+
+@pytest.mark.clause("export.device")
+def test_no_device_but_the_cpu_is_written_into_the_graph(census):
+    checks.check_devices(census)
+
+
+@pytest.mark.clause("export.weights")
+def test_the_file_holds_whole_weights(subject, figure):
+    relation = subject.compare_weights()
+    same = relation["tensors"] - len(relation["differing"])
+    figure("tensors as declared", same, f"of {relation['tensors']}")
+    checks.check_weights(relation)
+
+
+@pytest.mark.clause("export.size")
+def test_nothing_depends_on_the_size_that_was_traced(other_size, contract):
+    tolerance = contract.tolerance["reference"]
+    checks.check_other_size(other_size.outputs, other_size.refusal, other_size.oracle, tolerance)
+
+
+@pytest.mark.clause("export.repeatable")
+@pytest.mark.parametrize("trace_with", ["noise", "nan"])
+def test_what_is_traced_does_not_matter(own_export, trace_with):
+    """The published script traces uninitialised memory."""
+    checks.check_same_graph(own_export(trace_with), own_export("zeros"))

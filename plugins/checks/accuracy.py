@@ -1,0 +1,148 @@
+"""Mean average precision by COCO's own code, on every image exactly once, to the last digit."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from plugins.failure import CheckFailure
+
+NAMES = (
+    "AP",
+    "AP50",
+    "AP75",
+    "AP small",
+    "AP medium",
+    "AP large",
+    "AR 1",
+    "AR 10",
+    "AR 100",
+    "AR small",
+    "AR medium",
+    "AR large",
+)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A COCO-format set: the instances file and the image files by id, in ascending order."""
+
+    annotations: Path
+    images: Mapping[int, Path]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """COCO's 12 statistics in percent, and the precision by threshold, recall and class."""
+
+    statistics: Mapping[str, float]
+    precision: np.ndarray
+
+    @property
+    def ap(self) -> float:
+        """mAP@[.5:.95] in percent, unrounded."""
+        return self.statistics["AP"]
+
+
+def image_set(annotations: Path, folder: Path, limit: int = 0) -> ImageSet:
+    """Read a set's image list; CheckFailure if files are missing, so that nothing shrinks it."""
+    coco = _quiet(COCO, str(annotations))
+    ids = sorted(coco.getImgIds())[: limit or None]
+    files = {i: folder / coco.loadImgs(i)[0]["file_name"] for i in ids}
+    absent = [str(path.name) for path in files.values() if not path.is_file()]
+    if absent or not files:
+        raise CheckFailure(
+            "images of the set are missing",
+            expected=f"the {len(files)} images that {annotations} lists, in {folder}",
+            actual=f"{len(absent)} are not there",
+            worst=absent,
+        )
+    return ImageSet(annotations, files)
+
+
+def check_coverage(images: ImageSet, *, expected: int) -> None:
+    """As many images as the contract names: fewer would be another set's mAP."""
+    if len(images.images) != expected:
+        raise CheckFailure(
+            "the set has another size",
+            expected=f"{expected} images",
+            actual=f"{len(images.images)} images in {images.annotations}",
+        )
+
+
+def evaluate(images: ImageSet, detections: Mapping[str, np.ndarray], category_ids: Sequence[int]):
+    """Score detections (boxes (n, M, 4) in px, labels and scores (n, M)) on all images of a set.
+
+    Every image counts, those without any detection too.
+    """
+    ids = list(images.images)
+    boxes, labels, scores = (detections[k] for k in ("boxes", "labels", "scores"))
+    if len(boxes) != len(ids):
+        raise CheckFailure(
+            "images are missing from the results",
+            expected=f"{len(ids)} images, each once",
+            actual=f"{len(boxes)} results",
+        )
+    image, row = np.nonzero(scores > 0)
+    corners = boxes[image, row]
+    categories = np.asarray(category_ids)[labels[image, row].astype(np.int64)]
+    table = np.column_stack(
+        [
+            np.asarray(ids)[image],
+            corners[:, :2],
+            corners[:, 2:] - corners[:, :2],
+            scores[image, row],
+            categories,
+        ]
+    )
+    return _score(images.annotations, ids, table)
+
+
+def _score(annotations: Path, ids: list[int], table: np.ndarray) -> Accuracy:
+    coco = _quiet(COCO, str(annotations))
+    if not len(table):
+        raise CheckFailure(
+            "there is nothing to score", expected="detections", actual=f"none on {len(ids)} images"
+        )
+    evaluation = COCOeval(coco, _quiet(coco.loadRes, table), "bbox")
+    evaluation.params.imgIds = ids
+    for step in (evaluation.evaluate, evaluation.accumulate, evaluation.summarize):
+        _quiet(step)
+    statistics = {name: 100 * float(v) for name, v in zip(NAMES, evaluation.stats)}
+    return Accuracy(statistics, evaluation.eval["precision"][:, :, :, 0, 2])
+
+
+def check_floor(accuracy: Accuracy, *, floor: float) -> None:
+    """mAP, unrounded, is at least the contract's floor (both in percent)."""
+    if not accuracy.ap >= floor:
+        raise CheckFailure(
+            "mAP is below its floor",
+            expected=f"AP@[.5:.95] >= {floor:.6g} %",
+            actual=f"{accuracy.ap:.6g} %",
+            worst=[f"{name} {value:.4g} %" for name, value in accuracy.statistics.items()][:5],
+            needed=f"floor {accuracy.ap:.6g} %",
+        )
+
+
+def check_close(accuracy: Accuracy, reference: Accuracy, *, drop: float) -> None:
+    """The device's mAP is at most `drop` points below the reference's on the same images."""
+    if not accuracy.ap >= reference.ap - drop:
+        raise CheckFailure(
+            "mAP falls behind the reference",
+            expected=f"at least {reference.ap - drop:.6g} % ({reference.ap:.6g} % less {drop:.4g})",
+            actual=f"{accuracy.ap:.6g} %",
+            needed=f"drop {reference.ap - accuracy.ap:.4g} points",
+        )
+
+
+def _quiet(function, *arguments):
+    """pycocotools prints its progress; the report has no use for it."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return function(*arguments)

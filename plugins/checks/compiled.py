@@ -1,0 +1,57 @@
+"""The compiled module: what fell back, and whether it behaves like the file that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from plugins.failure import CheckFailure
+
+
+def check_placement(left_in_torch: Mapping[str, int], allowed: Sequence[str]) -> None:
+    """Nothing runs in torch that the contract does not allow to."""
+    fallen = {name: count for name, count in left_in_torch.items() if name not in allowed}
+    if fallen:
+        raise CheckFailure(
+            "operators fell back to torch",
+            expected=f"in torch: {', '.join(allowed) or 'nothing'}",
+            actual=f"{sum(fallen.values())} nodes of {len(fallen)} operators are not compiled",
+            worst=[f"{name}: {count}" for name, count in sorted(fallen.items())],
+        )
+
+
+def check_refused(sentence: str, what: str) -> None:
+    """A call that must not work has raised."""
+    if not sentence:
+        raise CheckFailure(f"{what} is accepted", expected="an error", actual="outputs")
+
+
+def check_runtime(found: Mapping, *, real: bool) -> None:
+    """The runtime that computed is the one that the run claims: emulated is never called real."""
+    if bool(found["emulated"]) == real:
+        claimed, actual = ("a real NPU", "the emulator")[:: 1 if real else -1]
+        raise CheckFailure(
+            "the lane does not run on what it claims",
+            expected=claimed,
+            actual=f"{actual}: {found['runtime']}",
+        )
+
+
+def check_versions(observed: Mapping[str, str], declared: Sequence, *, strict: bool) -> None:
+    """On a real NPU the versions are those that the source's figures were measured with."""
+    other = [
+        f"{v.name} is {observed.get(v.name) or 'not found'}, not {v.version}"
+        for v in declared
+        if _plain(observed.get(v.name)) != _plain(v.version)
+    ]
+    if strict and other:
+        raise CheckFailure(
+            "the environment is not the source's",
+            expected=", ".join(f"{v.name} {v.version}" for v in declared),
+            actual=f"{len(other)} of {len(declared)} differ",
+            worst=other,
+        )
+
+
+def _plain(version) -> str:
+    """Without build marks and case: 2.0.1+cpu is 2.0.1, 7.0.RC1 is 7.0.rc1."""
+    return (version or "").partition("+")[0].lower()

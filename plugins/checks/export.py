@@ -1,0 +1,124 @@
+"""The exported file: does it load, is its graph the recipe, are its weights whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from plugins.checks.agreement import check_against_oracle
+from plugins.checks.detections import Oracle, detections_of
+from plugins.failure import CheckFailure, Inconclusive
+
+NMS = "aie::batch_nms"
+# What detectron2 initialises the class head with: bias -log(99) for a prior of 0.01, weights of this
+# standard deviation. Training moves both.
+PRIOR_BIAS, INITIAL_STD, RELATIVE = -math.log(99), 0.01, 0.05
+
+
+def check_loaded(sentence: str) -> None:
+    """The file loads in the torch that infers; `sentence` says why it does not, or nothing."""
+    if sentence:
+        raise CheckFailure(
+            "the file does not load",
+            expected="a TorchScript file that the inference torch loads",
+            actual=sentence,
+        )
+
+
+def check_recipe(census: Mapping, recipe, *, levels: int) -> None:
+    """One NMS operator with the contract's attributes, and its candidates from topk per level."""
+    calls = census["nms"]
+    if len(calls) != 1:
+        raise CheckFailure(
+            f"the graph calls {NMS} {len(calls)} times",
+            expected="1 call: detections of all levels are suppressed together, on the device",
+            actual=f"{len(calls)} calls among {sum(census['operators'].values())} operators",
+        )
+    for name, value in calls[0].items():
+        if value is not None and value != getattr(recipe, name):
+            raise CheckFailure(
+                f"{NMS} has another {name}", expected=f"{getattr(recipe, name)}", actual=f"{value}"
+            )
+    found = [k for k in census["topk"] if k is not None]
+    if found and found != [recipe.topk_per_class] * levels:
+        raise CheckFailure(
+            "candidates are chosen otherwise",
+            expected=f"topk of {recipe.topk_per_class} on each of {levels} levels",
+            actual=f"topk of {', '.join(map(str, found))}",
+        )
+
+
+def check_constants(census: Mapping) -> None:
+    """Neither weights nor constants hold NaN or infinity."""
+    if census["broken"]:
+        raise CheckFailure(
+            "tensors of the file are broken",
+            expected="finite numbers in every weight and constant",
+            actual=f"{len(census['broken'])} hold NaN or infinity",
+            worst=census["broken"],
+        )
+
+
+def check_devices(census: Mapping) -> None:
+    """A device name in the graph would pin the model to it."""
+    foreign = [d for d in census["devices"] if d != "cpu"]
+    if foreign:
+        raise CheckFailure(
+            "a device is written into the graph", expected="cpu, if any", actual=", ".join(foreign)
+        )
+
+
+def check_weights(relation: Mapping) -> None:
+    """All declared tensors, bit by bit; or, of weights that nobody declared, a trained head."""
+    untrained = (
+        abs(relation["score_bias_mean"] - PRIOR_BIAS) < RELATIVE
+        and relation["score_bias_spread"] < RELATIVE
+        and abs(relation["score_weight_std"] / INITIAL_STD - 1) < RELATIVE
+    )
+    if untrained:
+        raise CheckFailure(
+            "the class head is untrained",
+            expected="weights and biases that training has moved",
+            actual=f"biases at the prior {PRIOR_BIAS:.4g}, weights of standard deviation "
+            f"{relation['score_weight_std']:.4g}",
+        )
+    differing, total = relation["differing"], relation["tensors"]
+    if not differing:
+        return
+    if relation["explicit"] or len(differing) <= total // 2:
+        raise CheckFailure(
+            "the file does not hold the declared weights",
+            expected=f"{total} tensors equal to those declared, bit by bit",
+            actual=f"{len(differing)} of {total} differ",
+            worst=differing,
+        )
+    raise Inconclusive(
+        f"the file holds weights that nobody declared ({len(differing)} of {total} tensors differ); "
+        "its numbers are judged with its own weights; name them by --weights"
+    )
+
+
+def check_other_size(outputs: Sequence, sentence: str, oracle: Oracle, tolerance) -> None:
+    """At a size that was not traced the graph runs and means the same."""
+    try:
+        if sentence:
+            raise CheckFailure(sentence, expected="outputs", actual="none")
+        check_against_oracle(detections_of(outputs), oracle, tolerance)
+    except CheckFailure as failure:
+        raise CheckFailure(
+            "the graph depends on the size that was traced",
+            expected="the recipe's detections at the other declared size too",
+            actual=failure.what,
+            worst=failure.worst,
+        ) from None
+
+
+def check_same_graph(found: Mapping, wanted: Mapping) -> None:
+    """Two exports of the same network have the same graph, constants and weights."""
+    for part in ("graph", "constants", "weights"):
+        if found[part] != wanted[part]:
+            raise CheckFailure(
+                f"what was traced changes the {part} of the file",
+                expected="the same file whatever image is traced",
+                actual=f"{part} {found[part][:12]} instead of {wanted[part][:12]}",
+            )

@@ -1,0 +1,147 @@
+"""A subject at work: on the CPU or compiled for the NPU, on one image or on many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+import numpy as np
+
+from plugins.drivers.process import Reply, WorkerFailed, WorkerRefused
+
+if TYPE_CHECKING:
+    from plugins.drivers.subject import Picture, Subject
+
+OPEN_LIMIT_S, RUN_LIMIT_S, DETECT_LIMIT_S = 900.0, 600.0, 36000.0
+
+
+class Runs:
+    """What the infer worker does with a subject's file.
+
+    Backends: `reference` is TorchScript on the CPU, `aie` the module that torch_aie compiled.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject, self.lab = subject, subject.lab
+        self._opened: dict = {}
+
+    def open(self, backend: str, side: int) -> dict:
+        """Make a backend ready for one input side; compiles for the NPU. Kept until a crash."""
+        process, info = self._opened.get((backend, side), (None, None))
+        if info is None or process != self.lab.worker("infer").generation:
+            if backend == "aie":
+                self.lab.tell(f"compiling {self.subject.id} at {side}x{side}")
+            info = self._call(
+                "open",
+                side,
+                timeout=OPEN_LIMIT_S,
+                backend=backend,
+                library=self.lab.library("infer"),
+                options=self.subject.contract.compile.options(),
+            ).result
+            self._opened[backend, side] = (self.lab.worker("infer").generation, info)
+        return info
+
+    def outputs(self, backend: str, picture: Picture) -> list[np.ndarray]:
+        """The outputs for one image, in the file's order; computed once in a session."""
+        return self.subject.once(("run", backend, picture), lambda: self.again(backend, picture))
+
+    def again(
+        self,
+        backend: str,
+        picture: Picture,
+        image: Optional[np.ndarray] = None,
+        *,
+        strided: bool = False,
+    ) -> list[np.ndarray]:
+        """As `outputs`, really run; with another input, or with one of unusual strides."""
+        self.open(backend, picture.side)
+        image = self.subject.prepared(picture)[0] if image is None else image
+        arrays = {"image": image}
+        return ordered(
+            self._call("run", picture.side, backend=backend, arrays=arrays, strided=strided)
+        )
+
+    def refusal(self, backend: str, picture: Picture) -> str:
+        """What an opened model says to an input of half the size; empty if it does not mind."""
+        half = self.subject.prepared(picture)[0][:, :, ::2, ::2]
+        return attempt(lambda: self.again(backend, picture, half))[1]
+
+    def held(self, picture: Picture) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """One image's device outputs, read late (other images ran meanwhile) and read at once."""
+        self.open("aie", picture.side)
+        arrays = {"image": self.subject.prepared(picture)[0]}
+        found = self._call("hold_outputs", picture.side, arrays=arrays).arrays
+        late, early = (
+            [found[f"{when}_{i}"] for i in range(len(found) // 2)] for when in ("after", "before")
+        )
+        return late, early
+
+    def saved(self, picture: Picture) -> list[np.ndarray]:
+        """Save the compiled module, load it in a fresh process and run one image there."""
+        self.open("aie", picture.side)
+        path = self.lab.run / f"{self.subject.id}-{picture.side}.compiled.ts"
+        self._call("save_compiled", picture.side, out=str(path))
+        try:
+            with self.lab.fresh("infer", "saved") as worker:
+                reply = worker.call(
+                    "run_compiled",
+                    timeout=OPEN_LIMIT_S,
+                    path=str(path),
+                    library=self.lab.library("infer"),
+                    arrays={"image": self.subject.prepared(picture)[0]},
+                )
+        finally:
+            path.unlink()
+        return ordered(reply)
+
+    def detect(self, backend: str, paths: list[Path], results: Optional[Path] = None) -> dict:
+        """Detections for many image files, streamed; see workers/infer.py for the arrays.
+
+        Args:
+            results: an empty folder for the source's .bin triples.
+        """
+        side = self.subject.contract.input.sizes[0].side
+        self.open(backend, side)
+        return self._call(
+            "detect",
+            side,
+            timeout=DETECT_LIMIT_S,
+            backend=backend,
+            paths=[str(path) for path in paths],
+            preprocess=self.subject.contract.input.preprocess(side),
+            results=str(results or ""),
+        ).arrays
+
+    def read_results(self, folder: Path, stems: list[str]) -> dict[str, np.ndarray]:
+        """A result folder as the source's post-processing reads it."""
+        return self.lab.call("infer", "read_results", folder=str(folder), stems=stems).arrays
+
+    def hold(self, picture_paths: list[Path]) -> None:
+        """Prepare the images that timed steps take turns with."""
+        side = self.subject.contract.input.sizes[0].side
+        rule = self.subject.contract.input.preprocess(side)
+        self.lab.call("infer", "hold", paths=[str(p) for p in picture_paths], preprocess=rule)
+
+    def step(self, backend: str, turn: int) -> list[float]:
+        """One step on a held image at batch 1: seconds of copy in, compute and copy out."""
+        side = self.subject.contract.input.sizes[0].side
+        return self._call("step", side, backend=backend, turn=turn).result["seconds"]
+
+    def _call(self, op: str, side: int, timeout: float = RUN_LIMIT_S, **arguments) -> Reply:
+        shape = self.subject.contract.input.shape(side)
+        path = str(self.subject.model())
+        return self.lab.call("infer", op, timeout=timeout, path=path, shape=shape, **arguments)
+
+
+def ordered(reply: Reply) -> list[np.ndarray]:
+    """output_0, output_1, ... as a list."""
+    return [reply.arrays[f"output_{i}"] for i in range(len(reply.arrays))]
+
+
+def attempt(action) -> tuple:
+    """(what `action` returns, "") or (None, why the product could not do it)."""
+    try:
+        return action(), ""
+    except (WorkerFailed, WorkerRefused) as error:
+        return None, str(error).splitlines()[0]
