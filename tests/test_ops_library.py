@@ -16,6 +16,7 @@ from plugins.drivers import ops_library
 from plugins.failure import LabError
 
 ROOT = Path(__file__).resolve().parents[1]
+CURE = "run: python -m plugins.drivers.ops_library --python PY"
 MAIN = """import sys; from pathlib import Path; from plugins.drivers import ops_library as driver
 driver.BUILD = Path(sys.argv.pop(1)); sys.exit(driver.main())"""
 
@@ -91,30 +92,27 @@ def test_a_library_for_another_torch_is_refused(library, torch, tmp_path):
     data = library.read_bytes()
     other.write_bytes(data.replace(b"torch " + torch.encode(), b"torch " + forged))
     assert refusal(other, torch) == (
-        f"{other}: built for torch {forged.decode()}, but PY has torch {torch}; "
-        "run: make ops PYTHON=PY"
+        f"{other}: built for torch {forged.decode()}, but PY has torch {torch}; {CURE}"
     )
 
 
 def test_a_truncated_library_is_refused(library, torch, tmp_path):
     cut = tmp_path / ops_library.NAME
     cut.write_bytes(library.read_bytes()[:-100])
-    assert refusal(cut, torch) == (
-        f"{cut}: not a shared library, or a truncated one; run: make ops PYTHON=PY"
-    )
+    assert refusal(cut, torch) == (f"{cut}: not a shared library, or a truncated one; {CURE}")
 
 
 def test_a_foreign_library_is_refused(library, torch, tmp_path):
     foreign = tmp_path / ops_library.NAME
     foreign.write_bytes(library.read_bytes().replace(b"mmdet_ops built", b"somebody's ops."))
     assert refusal(foreign, torch) == (
-        f"{foreign}: not the mmdet_ops of this project (it bears no mark); run: make ops PYTHON=PY"
+        f"{foreign}: not the mmdet_ops of this project (it bears no mark); {CURE}"
     )
 
 
 def test_a_missing_library_is_refused(torch, tmp_path):
     path = tmp_path / ops_library.NAME
-    assert refusal(path, torch) == f"{path}: no such file; run: make ops PYTHON=PY"
+    assert refusal(path, torch) == f"{path}: no such file; {CURE}"
 
 
 def test_a_changed_source_makes_the_library_stale(library, torch, tmp_path, monkeypatch):

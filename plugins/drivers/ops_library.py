@@ -72,7 +72,7 @@ def check_library(path: Path, torch: str, *, python: str = sys.executable) -> No
     Raises:
         LabError: missing, truncated, foreign, or built for another torch; says how to rebuild.
     """
-    cure = f"run: make ops PYTHON={python}"
+    cure = f"run: python -m plugins.drivers.ops_library --python {python}"
     if not Path(path).is_file():
         raise LabError(f"{path}: no such file; {cure}")
     data = Path(path).read_bytes()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ def load_library(path: str) -> None:
         Refusal: it is missing, made for another torch, or another library holds the same operators
         with other types.
     """
-    cure = "run `make ops` for this interpreter"
+    cure = f"run: python -m plugins.drivers.ops_library --python {sys.executable}"
     if not os.path.isfile(path):
         raise Refusal(f"{path}: no such file; {cure}")
     try:

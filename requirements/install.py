@@ -1,0 +1,77 @@
+"""Make a virtual environment with everything that the suite needs: python install.py FOLDER.
+
+A second call that finds the same requirements installed returns at once. Two calls at once take turns,
+and one that was interrupted is simply repeated: the environment counts as ready only after the last
+package. Needs nothing but Python's own library.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+FILES = ("suite.txt", "torch.txt")
+OLDEST, NEWEST = (3, 9), (3, 13)
+
+
+def main(folder: Path) -> None:
+    """Install into `folder`, or find it installed."""
+    found = sys.version_info[:2]
+    if not OLDEST <= found <= NEWEST:
+        sys.exit(
+            f"Python {found[0]}.{found[1]} ({sys.executable}) is outside 3.9 to 3.13; "
+            "choose another: make PYTHON=python3.11 ..."
+        )
+    stamp = folder / "ready"
+    wanted = _digest()
+    if _reads(stamp) == wanted:
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.parent / f"{folder.name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _reads(stamp) != wanted:
+            print(f"setting up {folder} (torch is large: some minutes, once)", flush=True)
+            _install(folder)
+            stamp.write_text(wanted)
+
+
+def _digest() -> str:
+    """What the environment depends on: the requirement files and the interpreter."""
+    content = b"".join((HERE / name).read_bytes() for name in FILES)
+    return hashlib.sha256(content + sys.version.encode()).hexdigest()
+
+
+def _reads(stamp: Path) -> str:
+    return stamp.read_text() if stamp.is_file() else ""
+
+
+def _install(folder: Path) -> None:
+    venv.EnvBuilder(with_pip=True, clear=folder.exists() and not _usable(folder)).create(folder)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+    for name in FILES:
+        print(f"installing {name}", flush=True)
+        # Every package is pinned; constraints keep torch from choosing another numpy.
+        command = [*pip, "--progress-bar", "on", "-r", str(HERE / name), "-c", str(HERE / "suite.txt")]
+        code = subprocess.call(command)
+        if code:
+            sys.exit(f"pip could not install requirements/{name} (exit code {code}); see above")
+
+
+def _usable(folder: Path) -> bool:
+    """Whether an unfinished environment can be continued: its Python still runs."""
+    python = folder / "bin" / "python"
+    return python.exists() and subprocess.call([str(python), "-c", ""]) == 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__.splitlines()[0])
+    try:
+        main(Path(sys.argv[1]).absolute())
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the next call goes on from here")
