@@ -20,6 +20,19 @@ def test_map_on_the_synthetic_set_holds_its_floor(
     checks.check_floor(found, floor=shapes_accuracy.floor)
 
 
+@pytest.mark.npu
+@pytest.mark.clause("accuracy.drop")
+def test_the_device_is_as_accurate_as_the_cpu(
+    shapes_images, device_and_cpu, shapes_accuracy, shapes, figure
+):
+    device, cpu = (
+        checks.evaluate(shapes_images, found, shapes.contract.category_ids)
+        for found in device_and_cpu
+    )
+    figure("mAP lost", cpu.ap - device.ap, "points", f"<= {shapes_accuracy.allowed_drop:.4g}")
+    checks.check_close(device, cpu, drop=shapes_accuracy.allowed_drop)
+
+
 @pytest.mark.requires("coco", "weights")
 @pytest.mark.clause("accuracy.coverage")
 def test_every_image_of_val2017_is_there(coco_images, coco_accuracy):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from plugins.checks.device_nms import check_device_nms
 from plugins.checks.ops import (
     batch_nms_reference,
     check_nms_equal,
@@ -44,3 +45,13 @@ def test_roi_extractor_pools_as_its_contract_says(roi_case, dtype, call_operator
     found = call_operator.roi_extractor(feats, rois, roi_case.options)
     wanted = roi_extractor_reference(feats, rois, roi_case.options)
     check_roi_close(found, wanted, relative=getattr(operators.roi_extractor.tolerance, dtype))
+
+
+@pytest.mark.npu
+@pytest.mark.clause("ops.device_nms")
+def test_the_device_suppresses_as_the_operator_does(device_nms_case, device_nms, operators):
+    """The NMS alone, without a network before it: what compare tools leave out."""
+    case = device_nms_case
+    found = device_nms(case.boxes, case.scores, case.options)
+    wanted = batch_nms_reference(case.boxes.astype("float16"), case.scores, case.options)
+    check_device_nms(found, wanted, case.name, operators.device_nms)

@@ -21,9 +21,9 @@ DESELECTION = pytest.StashKey[str]()
 CLAUSE_ID = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
 FORBIDDEN = ("xfail", "skip", "skipif")
 ACTORS = {
-    "subject": ("subject", "contract"),
+    "subject": ("subject", "contract", "shapes", "shipped"),
     "backend": ("backend", "target"),
-    "case": ("case", "lively_case", "nms_case", "roi_case", "bad_call"),
+    "case": ("case", "lively_case", "nms_case", "device_nms_case", "roi_case", "bad_call"),
 }
 KNOWN_BETTER = ("subject", "backend", "case", "runtime")
 SLOW = "slow (add --run-slow)"

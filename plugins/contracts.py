@@ -158,11 +158,12 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """mAP@[.5:.95] on a set: the floor is on unrounded digits."""
+    """mAP@[.5:.95] on a set, in percent, unrounded: floor, and allowed drop of device against CPU."""
 
     set: str
     images: int
     floor: float
+    allowed_drop: float
     published: Optional[float]
     derivation: str
 

@@ -43,14 +43,21 @@ class RoiContract:
 
 
 @dataclass(frozen=True)
+class Unlike:
+    """A corpus case on which the 310P's kernel is documented to decide otherwise."""
+
+    detections: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class DeviceNms:
     """How the 310P's operator may differ from ours on the corpus; `derivation` says why."""
 
     box_px: float
     box_ulp: float
-    score_ulp: float
     derivation: str
-    unlike: dict[str, str]
+    unlike: dict[str, Unlike]
 
 
 @dataclass(frozen=True)

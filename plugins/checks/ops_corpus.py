@@ -69,13 +69,13 @@ def _thresholds() -> list[NmsCase]:
             score_threshold=0.0625,
         ),
         _case(
-            "score_on_0.05_rounded_to_half",
+            "score_on_0_05_rounded_to_half",
             "half(0.05) is 0.04999 and not above 0.05; the next half is",
             three,
             _around(0.05),
         ),
         _case(
-            "score_on_0.3_rounded_to_half",
+            "score_on_0_3_rounded_to_half",
             "half(0.3) is 0.30005 and above 0.3: the threshold itself is not rounded",
             three,
             _around(0.3),

@@ -10,6 +10,9 @@ from plugins.drivers.cache import Cache
 from plugins.drivers.ops_library import ensure_library
 from plugins.drivers.process import Reply, Worker
 
+# Operators are judged where they infer; checkpoints are made where models are exported.
+SAME_AS = {"ops": "infer", "device_nms": "infer", "shapes_training": "export"}
+
 
 class Lab:
     """One session's equipment.
@@ -50,8 +53,8 @@ class Lab:
         return self.worker(role).call(op, **arguments)
 
     def python(self, role: str) -> str:
-        """The interpreter of a role; operators are judged where they infer."""
-        return self.interpreters.get("infer" if role == "ops" else role, sys.executable)
+        """The interpreter of a role."""
+        return self.interpreters.get(SAME_AS.get(role, role), sys.executable)
 
     def library(self, role: str) -> str:
         """Path of the operator library for the torch of a role's interpreter."""

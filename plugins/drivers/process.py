@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
@@ -18,6 +19,7 @@ from plugins.workers import protocol
 
 WORKERS = Path(__file__).resolve().parents[1] / "workers"
 START_LIMIT_S = 180.0
+WATCH_S = 0.1
 LOG_LINES_SHOWN = 3
 
 
@@ -56,7 +58,8 @@ class Worker:
         role: the module's name.
         python: the interpreter to run; by default this one.
         log: where the child's output goes; appended to.
-        env: variables added to the child's environment.
+        env: variables added to the child's environment; a role's module may also lie in a folder
+            that PYTHONPATH names.
 
     It starts at the first call, and a new one starts after a crash, so that one broken case does
     not take the rest of the run with it. Calls from several threads take turns.
@@ -86,8 +89,8 @@ class Worker:
         """Run one operation.
 
         Raises:
-            WorkerRefused, WorkerFailed: the operation said no; WorkerCrashed, WorkerTimeout: the
-            process is gone, and the message names its log.
+            WorkerRefused, WorkerFailed: the operation said no, or its arguments fit no frame;
+            WorkerCrashed, WorkerTimeout: the process is gone, and the message names its log.
         """
         with self._turn:
             if self._process is None:
@@ -99,7 +102,7 @@ class Worker:
         raise (WorkerRefused if header["refused"] else WorkerFailed)(header["error"])
 
     def close(self) -> None:
-        """End the child: close its stream, then, if it lingers, kill it with its children."""
+        """End the child: close its stream, give it a moment, then kill what is left of it."""
         if self._process is None:
             return
         self._requests.close()
@@ -110,19 +113,37 @@ class Worker:
         self._reap()
 
     def _start(self) -> None:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         to_child, requests = os.pipe()
         replies, from_child = os.pipe()
-        command = [
-            self.python,
-            str(WORKERS / "serve.py"),
-            self.role,
-            str(to_child),
-            str(from_child),
-        ]
+        self._requests, self._replies = os.fdopen(requests, "wb"), os.fdopen(replies, "rb")
         try:
-            with open(self.log, "ab") as log:
-                self._process = subprocess.Popen(
+            self._process = self._spawn(to_child, from_child)
+        except WorkerError:
+            self._close_streams()
+            raise
+        finally:
+            os.close(to_child)
+            os.close(from_child)
+        header, _ = self._exchange(None, START_LIMIT_S, "its start")
+        if not header["ok"]:
+            self._reap()
+            raise WorkerCrashed(
+                f"worker '{self.role}' ({self.python}) cannot start: {header['error']}"
+            )
+
+    def _spawn(self, to_child: int, from_child: int) -> subprocess.Popen:
+        command = [self.python, str(WORKERS / "serve.py"), self.role]
+        command += [str(to_child), str(from_child)]
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            log = open(self.log, "ab")
+        except OSError as error:
+            raise WorkerError(
+                f"{self.log}: {error.strerror}; name a folder that can be written by --artifacts"
+            ) from None
+        try:
+            with log:
+                return subprocess.Popen(
                     command,
                     pass_fds=(to_child, from_child),
                     stdin=subprocess.DEVNULL,
@@ -136,78 +157,81 @@ class Worker:
                 f"worker '{self.role}' cannot start {self.python}: {error.strerror}; "
                 f"set interpreter_{self.role} to a Python that exists"
             ) from None
-        finally:
-            os.close(to_child)
-            os.close(from_child)
-        self._requests = os.fdopen(requests, "wb")
-        self._replies = os.fdopen(replies, "rb")
-        header, _ = self._exchange(None, START_LIMIT_S, "its start")
-        if not header["ok"]:
-            self._reap()
-            raise WorkerCrashed(
-                f"worker '{self.role}' ({self.python}) cannot start: {header['error']}"
-            )
 
     def _exchange(self, request: Optional[tuple], limit: float, what: str) -> tuple[dict, dict]:
         """Send a request (if any) and wait for the answer, at most `limit` seconds."""
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            self._kill()
-
-        alarm = threading.Timer(limit, end)
-        alarm.daemon = True
-        alarm.start()
+        late, done = threading.Event(), threading.Event()
+        threading.Thread(target=self._watch, args=(limit, late, done), daemon=True).start()
         try:
             if request is not None:
                 protocol.send(self._requests, *request)
             return protocol.receive(self._replies)
-        except protocol.ProtocolError as error:
-            if "array '" in str(error):
-                raise
-            raise self._gone(late.is_set(), limit, what) from None
-        except (OSError, EOFError):
-            raise self._gone(late.is_set(), limit, what) from None
+        except protocol.Unsendable as error:
+            raise WorkerFailed(f"{what} of worker '{self.role}' was not called: {error}") from None
+        except (OSError, EOFError, protocol.ProtocolError) as error:
+            raise self._gone(late.is_set(), limit, what, error) from None
         except BaseException:  # Ctrl-C in the middle of a frame: the stream cannot be used again
             self._kill()
             self._reap()
             raise
         finally:
-            alarm.cancel()
+            done.set()
 
-    def _gone(self, late: bool, limit: float, what: str) -> WorkerError:
+    def _watch(self, limit: float, late: threading.Event, done: threading.Event) -> None:
+        """End the child with all that it started once it is late, or once it is dead.
+
+        A process that it forked holds the stream open: without this, a crash would look like work.
+        """
+        process, end = self._process, time.monotonic() + limit
+        while not done.wait(WATCH_S):
+            if time.monotonic() > end:
+                late.set()
+            if late.is_set() or process.poll() is not None:
+                self._kill()
+                return
+
+    def _gone(self, late: bool, limit: float, what: str, error: Exception) -> WorkerError:
         code = self._reap()
         where = f"see {self.log}{self._last_words()}"
         if late:
             return WorkerTimeout(
                 f"worker '{self.role}' did not finish {what} within {limit:g} s and was ended; {where}"
             )
+        if code is None:
+            return WorkerCrashed(
+                f"worker '{self.role}' answered {what} with nonsense and was ended ({error}); {where}"
+            )
         return WorkerCrashed(
             f"worker '{self.role}' ended during {what} with {_cause(code)}; {where}"
         )
 
     def _kill(self) -> None:
-        if self._process is not None:
+        """Kill the child's process group, which outlives a child that has started others."""
+        process = self._process
+        if process is not None:
             try:
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(process.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 pass
 
     def _reap(self) -> Optional[int]:
-        """Make sure that the child is gone; return its exit code."""
+        """Make sure that nothing is left; the child's exit code, or None if it had to be ended."""
         try:
             code = self._process.wait(timeout=2)
         except subprocess.TimeoutExpired:
-            self._kill()
-            code = self._process.wait()
+            code = None
+        self._kill()
+        self._process.wait()
+        self._close_streams()
+        self._process = None
+        return code
+
+    def _close_streams(self) -> None:
         for stream in (self._requests, self._replies):
             try:
                 stream.close()
             except OSError:
                 pass
-        self._process = None
-        return code
 
     def _last_words(self) -> str:
         lines = (
@@ -216,8 +240,8 @@ class Worker:
         return "".join(f"\n    {line[:200]}" for line in lines[-LOG_LINES_SHOWN:])
 
 
-def _cause(code: Optional[int]) -> str:
-    if code is None or code >= 0:
+def _cause(code: int) -> str:
+    if code >= 0:
         return f"exit code {code}"
     name = signal.Signals(-code).name
     hint = " (out of memory, most likely: close other programs)" if name == "SIGKILL" else ""

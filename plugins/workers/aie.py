@@ -68,13 +68,13 @@ def version() -> str:
     return f"{runtime.__name__} {known}"
 
 
-def compile_module(module, shape: list, options: dict):
-    """Compile a ScriptModule for one static input shape; options are the contract's [compile]."""
+def compile_module(module, shapes: list, options: dict):
+    """Compile a ScriptModule for static float32 inputs; options are the contract's [compile]."""
     runtime = bind()
     options = dict(options)
     policies = getattr(runtime, "_enums", runtime).PrecisionPolicy
     arguments = {
-        "inputs": [runtime.Input(shape, dtype=torch.float)],
+        "inputs": [runtime.Input(shape, dtype=torch.float) for shape in shapes],
         "precision_policy": getattr(policies, options.pop("precision_policy")),
         **options,
     }
@@ -115,8 +115,8 @@ class Engine:
     def __init__(self, compiled) -> None:
         self.compiled = compiled
 
-    def step(self, image: torch.Tensor) -> tuple[dict, list]:
-        """One image (1, 3, S, S) float32 on the host.
+    def step(self, *inputs: torch.Tensor) -> tuple[dict, list]:
+        """One pass; inputs are float32 tensors on the host, for a detector one (1, 3, S, S).
 
         Returns:
             outputs as arrays; seconds of copy in, compute, copy out. The stream is synchronised at
@@ -126,10 +126,10 @@ class Engine:
         stream = npu.Stream(DEVICE)
         with npu.stream(stream):
             marks = [time.perf_counter()]
-            on_device = image.to(DEVICE)
+            on_device = [tensor.to(DEVICE) for tensor in inputs]
             stream.synchronize()
             marks.append(time.perf_counter())
-            outputs = self.compiled.forward(on_device)
+            outputs = self.compiled.forward(*on_device)
             stream.synchronize()
             marks.append(time.perf_counter())
             found = archive.arrays([o.detach() for o in archive.signature(outputs)])
@@ -145,10 +145,10 @@ class Reference:
     def __init__(self, module) -> None:
         self.module = module
 
-    def step(self, image: torch.Tensor) -> tuple[dict, list]:
+    def step(self, *inputs: torch.Tensor) -> tuple[dict, list]:
         """As Engine.step; the copies take no time because there are none."""
         with torch.no_grad():
             start = time.perf_counter()
-            outputs = self.module(image)
+            outputs = self.module(*inputs)
             seconds = time.perf_counter() - start
         return archive.arrays(outputs), [0.0, seconds, 0.0]

@@ -62,11 +62,18 @@ def export(
         traced = torch.jit.trace(
             rewrite.Recipe(network, recipe).eval(), (image,), check_trace=False
         )
-    partial = Path(out).with_name(f"{Path(out).name}.{os.getpid()}")
-    torch.jit.save(traced, str(partial))
-    os.replace(partial, out)
+    _save(traced, out)
     state = {k: v.numpy() for k, v in network.state_dict().items()}
     return {"bytes": os.path.getsize(out), "weights": sources.digest(state)}, {}
+
+
+def export_nms(arrays, *, attributes: list, library: str, out: str) -> tuple:
+    """Trace the NMS operator alone, between the casts that surround it in the model."""
+    ops.load({}, path=library)
+    boxes, scores = (torch.from_numpy(arrays[name]) for name in ("bbox", "scores"))
+    traced = torch.jit.trace(rewrite.Suppression(attributes), (boxes, scores), check_trace=False)
+    _save(traced, out)
+    return {}, {}
 
 
 def describe(arrays, *, path: str, library: str) -> tuple:
@@ -140,6 +147,12 @@ def calibrate(arrays, *, spec: dict, seed: int) -> tuple:
     return {}, seeded.calibrate(network, images)
 
 
+def _save(traced, out: str) -> None:
+    partial = Path(out).with_name(f"{Path(out).name}.{os.getpid()}")
+    torch.jit.save(traced, str(partial))
+    os.replace(partial, out)
+
+
 def _network(spec: dict, weights: dict) -> model.RetinaNet:
     """One network per weights, kept: building 38 million parameters twice helps nobody."""
     key = repr((spec, weights, _stamp(weights)))
@@ -161,6 +174,7 @@ def _stamp(weights: dict) -> list:
 OPERATIONS = {
     "versions": versions,
     "export": export,
+    "export_nms": export_nms,
     "describe": describe,
     "fingerprint": fingerprint,
     "identify": identify,

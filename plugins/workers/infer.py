@@ -49,7 +49,7 @@ def open_model(
         _keep((backend, path, tuple(shape)), aie.Reference(archive.load(path)))
         return {"seconds": time.perf_counter() - started}, {}
     aie.bind()
-    compiled, unknown = aie.compile_module(archive.load(path), shape, options)
+    compiled, unknown = aie.compile_module(archive.load(path), [shape], options)
     _keep((backend, path, tuple(shape)), aie.Engine(compiled))
     return {
         "seconds": time.perf_counter() - started,

@@ -23,23 +23,34 @@ class ProtocolError(Exception):
     """The stream does not hold a frame: closed, cut short, or written by something else."""
 
 
+class Unsendable(Exception):
+    """What is to be sent fits no frame; nothing of it has been written."""
+
+
 class Refusal(Exception):
     """A worker refuses its input: one sentence with the file, the field and the cure."""
 
 
 def send(stream: BinaryIO, header: dict, arrays: dict[str, np.ndarray]) -> None:
-    """Write one frame; `header` must be JSON-able, `arrays` of the dtypes in DTYPES."""
+    """Write one frame; `header` must be JSON-able, `arrays` of the dtypes in DTYPES.
+
+    Raises:
+        Unsendable: they are not; the stream is as it was.
+    """
     listed, payload = [], []
     for name, array in arrays.items():
         shape = list(np.shape(array))
         array = np.ascontiguousarray(array)
         if array.dtype.name not in DTYPES:
-            raise ProtocolError(
-                f"array '{name}' has dtype {array.dtype}; one of {DTYPES} can be sent"
+            raise Unsendable(
+                f"array '{name}' has dtype {array.dtype}; one of {', '.join(DTYPES)} can be sent"
             )
         listed.append({"name": name, "dtype": array.dtype.name, "shape": shape})
         payload.append(array.astype(array.dtype.newbyteorder("<"), copy=False))
-    text = json.dumps({**header, "arrays": listed}, allow_nan=True).encode()
+    try:
+        text = json.dumps({**header, "arrays": listed}).encode()
+    except (TypeError, ValueError) as error:
+        raise Unsendable(f"the header cannot be written as JSON: {error}") from None
     stream.write(MAGIC + struct.pack("<I", len(text)) + text)
     for array in payload:
         stream.write(memoryview(array).cast("B") if array.size else b"")
@@ -62,18 +73,22 @@ def receive(stream: BinaryIO) -> tuple[dict, dict[str, np.ndarray]]:
     (length,) = struct.unpack("<I", start[len(MAGIC) :])
     if length > HEADER_LIMIT:
         raise ProtocolError(f"a header of {length} bytes is beyond the limit of {HEADER_LIMIT}")
-    header = json.loads(_exactly(stream, length))
-    arrays = {spec["name"]: _array(stream, spec) for spec in header.pop("arrays")}
-    return header, arrays
+    text = _exactly(stream, length)
+    try:
+        header = json.loads(text)
+        listed = [(s["name"], s["dtype"], s["shape"]) for s in header.pop("arrays")]
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise ProtocolError(f"not a frame: its header is {bytes(text[:40])!r}") from None
+    return header, {name: _array(stream, *spec) for name, *spec in listed}
 
 
-def _array(stream: BinaryIO, spec: dict) -> np.ndarray:
-    if spec["dtype"] not in DTYPES:
-        raise ProtocolError(f"array '{spec['name']}' has the unknown dtype {spec['dtype']}")
-    dtype = np.dtype(spec["dtype"]).newbyteorder("<")
-    count = int(np.prod(spec["shape"], dtype=np.int64))
+def _array(stream: BinaryIO, name: str, shape: list) -> np.ndarray:
+    if name not in DTYPES:
+        raise ProtocolError(f"not a frame: it lists an array of the unknown dtype {name}")
+    dtype = np.dtype(name).newbyteorder("<")
+    count = int(np.prod(shape, dtype=np.int64))
     data = _exactly(stream, count * dtype.itemsize)
-    return np.frombuffer(data, dtype).reshape(spec["shape"])
+    return np.frombuffer(data, dtype).reshape(shape)
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytearray:

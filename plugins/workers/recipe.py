@@ -75,3 +75,19 @@ class Recipe(nn.Module):
         size = torch.tensor([image.shape[1], image.shape[2]])
         found_boxes = found_boxes.float().reshape(-1, 4)
         return found_boxes, labels.long().reshape(-1, 1), found_scores.float().reshape(-1), size
+
+
+class Suppression(nn.Module):
+    """The NMS operator alone: float32 boxes and scores in, as the recipe's tail treats them.
+
+    boxes (1, N, C, 4) and scores (1, N, C) to boxes (M, 4), labels (M, 1), scores (M,).
+    """
+
+    def __init__(self, attributes: list) -> None:
+        super().__init__()
+        self.attributes = attributes
+
+    def forward(self, boxes, scores):
+        found = torch.ops.aie.batch_nms(boxes.half(), scores.half(), *self.attributes)
+        boxes, scores, labels = found[0].float(), found[1].float(), found[2].long()
+        return boxes.reshape(-1, 4), labels.reshape(-1, 1), scores.reshape(-1)

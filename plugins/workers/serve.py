@@ -27,7 +27,11 @@ def main(role: str, read_fd: str, write_fd: str) -> None:
                 header, arrays = protocol.receive(requests)
             except EOFError:
                 return
-            protocol.send(replies, *_answer(operations, header, arrays))
+            answer = _answer(role, operations, header, arrays)
+            try:
+                protocol.send(replies, *answer)
+            except protocol.Unsendable as error:
+                protocol.send(replies, _failure(error), {})
 
 
 def _load(role: str, replies) -> dict:
@@ -41,12 +45,19 @@ def _load(role: str, replies) -> dict:
         return {}
 
 
-def _answer(operations: dict, header: dict, arrays: dict) -> tuple[dict, dict]:
+def _answer(role: str, operations: dict, header: dict, arrays: dict) -> tuple[dict, dict]:
     try:
-        result, out = operations[header["op"]](arrays, **header["args"])
+        result, out = _operation(role, operations, header["op"])(arrays, **header["args"])
         return {"ok": True, "result": result}, out
     except Exception as error:
         return _failure(error), {}
+
+
+def _operation(role: str, operations: dict, name: str):
+    if name not in operations:
+        known = ", ".join(sorted(operations))
+        raise protocol.Refusal(f"{role}: no operation '{name}'; call one of {known}")
+    return operations[name]
 
 
 def _failure(error: Exception) -> dict:
