@@ -14,7 +14,7 @@ def test_detections_are_what_the_recipe_means(any_outputs, any_oracle, case, bac
     oracle = recipe_oracle(any_oracle, contract.recipe)
     tolerance = contract.tolerance[backend]
     agreement = check_against_oracle(detections_of(any_outputs), oracle, tolerance)
-    figure("matched", agreement.matched, f"of {agreement.expected}")
+    figure("matched", agreement.share_matched, "%")
     figure("box error", agreement.box_error, "px")
     figure("score error", agreement.score_error)
     figure("share of tolerance used", agreement.stress)
@@ -32,7 +32,7 @@ def test_what_differs_from_detectron2_is_intended_or_rounding(
         stock_detections(oracle),
         contract.tolerance[backend],
     )
-    figure("same as detectron2", parts.same, f"of {parts.stock}")
+    figure("same as detectron2", parts.share_same, "%")
     figure("intended change", parts.intended)
     figure("precision", parts.precision)
     check_no_defect(parts)

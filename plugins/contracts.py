@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 from plugins.failure import ContractError
-
-try:
-    import tomllib
-except ModuleNotFoundError:  # Python 3.9 and 3.10
-    import tomli as tomllib
+from plugins.soundness import problems
+from plugins.tables import read
 
 FOLDER = Path(__file__).resolve().parents[1] / "conformance" / "contracts"
-DTYPES = ("float16", "float32", "float64", "int32", "int64")
 
 
 @dataclass(frozen=True)
@@ -233,18 +227,8 @@ class Contract:
 def load(path: Path) -> Contract:
     """Read one subject's contract; ContractError names the file, the key and what is wrong."""
     contract = read(path, Contract)
-    for index, output in enumerate(contract.output):
-        for dtype in [output.dtype, *output.device_dtypes]:
-            if dtype not in DTYPES:
-                raise ContractError(
-                    path, f"output[{index}].dtype", f"'{dtype}' is not one of {DTYPES}"
-                )
-    sides = [size.side for size in contract.input.sizes]
-    for case in contract.case:
-        if case.side not in sides:
-            raise ContractError(
-                path, f"case '{case.name}'.side", f"{case.side} is not among {sides}"
-            )
+    for key, what in problems(contract):
+        raise ContractError(path, key, what)
     return contract
 
 
@@ -252,62 +236,3 @@ def load_all() -> dict[str, Contract]:
     """The contracts of all subjects, by id."""
     contracts = [load(path) for path in sorted(FOLDER.glob("retinanet_*.toml"))]
     return {contract.id: contract for contract in contracts}
-
-
-def read(path: Path, kind: type) -> Any:
-    """A TOML file as a dataclass of `kind`, strictly: no unknown, missing or mistyped key."""
-    try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ContractError(
-            path, "file", "does not exist; restore it from version control"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ContractError(path, "file", f"is not TOML: {error}") from None
-    return _build(kind, table, path, "")
-
-
-def _build(kind: type, table: Any, path: Path, key: str) -> Any:
-    if not isinstance(table, dict):
-        raise ContractError(path, key, f"must be a table, not {table!r}")
-    hints = typing.get_type_hints(kind)
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    for name in table:
-        if name not in fields:
-            raise ContractError(path, f"{key}{name}", f"unknown key; known are {', '.join(fields)}")
-    values = {}
-    for name, spec in fields.items():
-        if name in table:
-            values[name] = _value(hints[name], table[name], path, f"{key}{name}")
-        elif spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING:
-            if type(None) not in typing.get_args(hints[name]):
-                raise ContractError(path, f"{key}{name}", "is missing")
-            values[name] = None
-    return kind(**values)
-
-
-def _value(hint: Any, value: Any, path: Path, key: str) -> Any:
-    if typing.get_origin(hint) is typing.Union:  # Optional[...]
-        hint = typing.get_args(hint)[0]
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
-        return _build(hint, value, path, f"{key}.")
-    if origin is list:
-        if not isinstance(value, list):
-            raise ContractError(path, key, f"must be a list, not {value!r}")
-        return [_value(arguments[0], v, path, f"{key}[{i}]") for i, v in enumerate(value)]
-    if origin is dict:
-        return {k: _value(arguments[1], v, path, f"{key}.{k}") for k, v in value.items()}
-    return _scalar(hint, value, path, key)
-
-
-def _scalar(hint: type, value: Any, path: Path, key: str) -> Any:
-    if hint is float and type(value) is int:
-        value = float(value)
-    if type(value) is not hint:
-        raise ContractError(path, key, f"must be {hint.__name__}, not {value!r}")
-    if hint is float and not math.isfinite(value):
-        raise ContractError(path, key, f"must be finite, not {value!r}: it would disarm the check")
-    if hint is str and not value.strip():
-        raise ContractError(path, key, "must not be empty")
-    return value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from plugins.contracts import FOLDER, read
+from plugins.contracts import FOLDER
+from plugins.tables import read
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ LONGEST = 300
 HOOKS = (
     *("options", "capability", "clauses", "waivers", "updating", "benchmark", "verdict"),
     *("failing", "judgement", "ledger", "probe", "provenance", "contracts", "store", "failure"),
+    *("soundness", "tables"),
 )
 KNOWLEDGE = ("contracts", "store", "failure")
 # a folder, and the modules of ours that its files may import; the first folder that fits decides

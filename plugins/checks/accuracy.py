@@ -91,8 +91,14 @@ def evaluate(images: ImageSet, detections: Mapping[str, np.ndarray], category_id
             actual=f"{len(boxes)} results",
         )
     image, row = np.nonzero(scores > 0)
-    corners = boxes[image, row]
-    categories = np.asarray(category_ids)[labels[image, row].astype(np.int64)]
+    corners, labels = boxes[image, row], labels[image, row].astype(np.int64)
+    if ((labels < 0) | (labels >= len(category_ids))).any():
+        raise CheckFailure(
+            "labels are no classes",
+            expected=f"0..{len(category_ids) - 1}",
+            actual=f"{labels.min()} .. {labels.max()}",
+        )
+    categories = np.asarray(category_ids)[labels]
     table = np.column_stack(
         [
             np.asarray(ids)[image],

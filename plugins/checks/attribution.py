@@ -24,6 +24,11 @@ class Attribution:
     precision: int
     defects: list[str]
 
+    @property
+    def share_same(self) -> float:
+        """In percent; 100 where detectron2 finds nothing."""
+        return 100.0 * self.same / self.stock if self.stock else 100.0
+
 
 def attribute(found: Detections, oracle: Oracle, stock: Detections, tolerance) -> Attribution:
     """Say for each detection of stock detectron2 what became of it.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from plugins.failure import CheckFailure
 
 FP16_SMALLEST_NORMAL = 2.0**-14
 FP16_FRACTION_BITS = 10
@@ -104,16 +107,29 @@ def iou_allowance(a: np.ndarray, b: np.ndarray, tolerance) -> np.ndarray:
     return np.minimum(each[0][:, None] + each[1][None], 1.0)
 
 
-def detections_of(outputs: list[np.ndarray], minimum: float = 0.0) -> Detections:
-    """The valid rows of boxes (M, 4), labels (M, 1) or (M,) and scores (M,): score above minimum."""
-    boxes, labels, scores = (np.asarray(o) for o in outputs[:3])
-    scores = scores.reshape(-1).astype(np.float64)
+def rows_of(outputs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The first three outputs as rows, float64: boxes (n, 4), labels (n,) and scores (n,).
+
+    Raises:
+        CheckFailure: there are fewer, or their sizes do not belong together.
+    """
+    sizes = [np.size(o) for o in outputs[:3]]
+    if len(sizes) < 3 or sizes != [4 * sizes[2], sizes[2], sizes[2]]:
+        raise CheckFailure(
+            "the outputs are not n boxes, n labels and n scores",
+            expected="4 n, n and n numbers in the first three outputs",
+            actual=f"{len(outputs)} outputs of {', '.join(str(np.size(o)) for o in outputs)} numbers",
+        )
+    boxes, labels, scores = (np.asarray(o, np.float64).reshape(-1) for o in outputs[:3])
+    return boxes.reshape(-1, 4), labels, scores
+
+
+def detections_of(outputs: Sequence[np.ndarray], minimum: float = 0.0) -> Detections:
+    """The valid rows of a model's outputs: score above minimum; CheckFailure as `rows_of`."""
+    boxes, labels, scores = rows_of(outputs)
     valid = scores > minimum
-    return Detections(
-        boxes.reshape(-1, 4)[valid].astype(np.float64),
-        labels.reshape(-1)[valid].astype(np.int64),
-        scores[valid],
-    )
+    labels = np.nan_to_num(labels[valid], nan=-1, posinf=-1, neginf=-1)
+    return Detections(boxes[valid], labels.astype(np.int64), scores[valid])
 
 
 def recipe_oracle(arrays: dict, recipe) -> Oracle:

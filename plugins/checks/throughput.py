@@ -21,7 +21,7 @@ class Timing:
     def rate(self, *, copies: bool) -> float:
         """Images per second, total over total, with or without the copies."""
         spent = self.seconds.sum(1) if copies else self.seconds[:, 1]
-        return len(spent) / float(spent.sum())
+        return len(spent) / float(spent.sum()) if spent.any() else float("nan")
 
     def median(self, *, copies: bool) -> float:
         """Median seconds of a step."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from plugins.drivers.process import WORKERS
+from plugins.failure import LabError
 
 
 class Cache:
@@ -32,23 +33,32 @@ class Cache:
         return self._entry(kind, key, "tree", make)
 
     def _entry(self, kind: str, key: Any, name: str, make: Callable[[Path], None]) -> Path:
-        place = self.folder / kind / digest(key)[:20]
-        path = place / name
-        if path.exists():
-            return path
-        place.mkdir(parents=True, exist_ok=True)
-        with open(place / "lock", "w") as lock:
-            # The second of two runs waits for the first one's result instead of making it again.
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        path = self.folder / kind / digest(key)[:20] / name
+        try:
             if not path.exists():
-                partial = place / f"partial-{os.getpid()}"
-                remove(partial)
-                try:
-                    make(partial)
-                    os.replace(partial, path)
-                finally:
-                    remove(partial)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _make(path, make)
+        except OSError as error:
+            raise LabError(
+                f"{path}: cannot be made: {error.strerror or error}; make room there and the folder "
+                "writable, or name another folder by --artifacts"
+            ) from None
         return path
+
+
+def _make(path: Path, make: Callable[[Path], None]) -> None:
+    """Let `make` write `path`, whole or not at all; the second of two runs waits for the first."""
+    with open(path.with_name("lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            return
+        _remove_partial(path.parent)  # left behind by a run that was killed
+        try:
+            partial = path.with_name(f"partial-{os.getpid()}")
+            make(partial)
+            os.replace(partial, path)
+        finally:
+            _remove_partial(path.parent)
 
 
 def digest(key: Any) -> str:
@@ -70,9 +80,10 @@ def sources(*modules: str) -> str:
     return digest([file_digest(WORKERS / f"{name}.py") for name in modules])
 
 
-def remove(path: Path) -> None:
-    """Delete a file or a folder, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    elif path.exists():
-        path.unlink()
+def _remove_partial(place: Path) -> None:
+    """Delete what is unfinished there: whoever holds the lock is the only one to make anything."""
+    for path in place.glob("partial-*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()

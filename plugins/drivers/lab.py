@@ -35,6 +35,7 @@ class Lab:
         self.interpreters, self.run, self.tell = interpreters, Path(run), tell
         self.cache = Cache(Path(artifacts) / "cache")
         self._workers: dict[str, Worker] = {}
+        self._libraries: dict[str, str] = {}
 
     def worker(self, role: str) -> Worker:
         """The living worker of a role."""
@@ -58,8 +59,10 @@ class Lab:
 
     def library(self, role: str) -> str:
         """Path of the operator library for the torch of a role's interpreter."""
-        log = self.run / "workers" / f"build-{role}.log"
-        return str(ensure_library(self.python(role), log=log, tell=self.tell))
+        if role not in self._libraries:
+            log = self.run / "workers" / f"build-{role}.log"
+            self._libraries[role] = str(ensure_library(self.python(role), log=log, tell=self.tell))
+        return self._libraries[role]
 
     def close(self) -> None:
         """End every worker."""

@@ -19,7 +19,7 @@ from plugins.workers import protocol
 
 WORKERS = Path(__file__).resolve().parents[1] / "workers"
 START_LIMIT_S = 180.0
-WATCH_S = 0.1
+WATCH_S, GRACE_S = 0.1, 2.0
 LOG_LINES_SHOWN = 3
 
 
@@ -77,11 +77,6 @@ class Worker:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-    @property
-    def generation(self) -> Optional[int]:
-        """The process id of the living child; what it held is gone when this changes."""
-        return self._process.pid if self._process else None
 
     def call(
         self, op: str, *, arrays: Optional[dict] = None, timeout: float = 600.0, **args: object
@@ -217,7 +212,7 @@ class Worker:
     def _reap(self) -> Optional[int]:
         """Make sure that nothing is left; the child's exit code, or None if it had to be ended."""
         try:
-            code = self._process.wait(timeout=2)
+            code = self._process.wait(timeout=GRACE_S)
         except subprocess.TimeoutExpired:
             code = None
         self._kill()

@@ -23,24 +23,24 @@ class Runs:
 
     def __init__(self, subject: Subject) -> None:
         self.subject, self.lab = subject, subject.lab
-        self._opened: dict = {}
+        self._told: set = set()
 
     def open(self, backend: str, side: int) -> dict:
-        """Make a backend ready for one input side; compiles for the NPU. Kept until a crash."""
-        process, info = self._opened.get((backend, side), (None, None))
-        if info is None or process != self.lab.worker("infer").generation:
-            if backend == "aie":
-                self.lab.tell(f"compiling {self.subject.id} at {side}x{side}")
-            info = self._call(
-                "open",
-                side,
-                timeout=OPEN_LIMIT_S,
-                backend=backend,
-                library=self.lab.library("infer"),
-                options=self.subject.contract.compile.options(),
-            ).result
-            self._opened[backend, side] = (self.lab.worker("infer").generation, info)
-        return info
+        """Make a backend ready for one input side; compiles for the NPU.
+
+        Asked before each use: the worker, which may be a new one, knows best what it holds.
+        """
+        if backend == "aie" and side not in self._told:
+            self._told.add(side)
+            self.lab.tell(f"compiling {self.subject.id} at {side}x{side}")
+        return self._call(
+            "open",
+            side,
+            timeout=OPEN_LIMIT_S,
+            backend=backend,
+            library=self.lab.library("infer"),
+            options=self.subject.contract.compile.options(),
+        ).result
 
     def outputs(self, backend: str, picture: Picture) -> list[np.ndarray]:
         """The outputs for one image, in the file's order; computed once in a session."""

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import archive
+import ops
 import torch
 from protocol import Refusal
 
@@ -27,6 +28,17 @@ LEFT_IN_TORCH = "torch_aie_emulator::left_in_torch"
 _bound: list = []
 
 
+def load_operators(library: str) -> None:
+    """Load mmdet_ops at its place in the only order that works.
+
+    A real runtime registers aie::* itself and ends the process where ours are there already, so it
+    comes first; the emulator registers stand-ins unless ours are there, so it comes after.
+    """
+    if _real():
+        bind()
+    ops.load_library(library)
+
+
 def bind():
     """Import the runtime once: a real one wherever it is installed, else the emulator.
 
@@ -35,20 +47,31 @@ def bind():
     """
     if _bound:
         return _bound[0]
-    name = next((n for n in REAL if importlib.util.find_spec(n)), None)
-    if name is None:
+    name = _real()
+    if not name:
         sys.path.insert(0, str(EMULATOR))
         name = "torch_aie"
     try:
         runtime = importlib.import_module(name)
+        runtime.set_device(0)
     except Exception as error:
         raise Refusal(
-            f"{name} is installed but cannot be imported: {error}; source CANN's set_env.sh and "
-            "use the torch that it was built for"
+            f"{name} is installed but does not work: {str(error).strip() or repr(error)}; source "
+            "CANN's set_env.sh and use the torch that it was built for"
         ) from None
-    runtime.set_device(0)
     _bound.append(runtime)
     return runtime
+
+
+def _real() -> str:
+    """The name of the real runtime that is installed, or nothing."""
+    return next((n for n in REAL if importlib.util.find_spec(n) and not _ours(n)), "")
+
+
+def _ours(name: str) -> bool:
+    """Whether a name leads to the emulator, because it is bound already."""
+    origin = importlib.util.find_spec(name).origin
+    return origin is not None and EMULATOR in Path(origin).resolve().parents
 
 
 def emulated() -> bool:
@@ -78,28 +101,26 @@ def compile_module(module, shapes: list, options: dict):
         "precision_policy": getattr(policies, options.pop("precision_policy")),
         **options,
     }
-    accepted = _accepted(runtime.compile)
-    if accepted and "ir" in accepted:
+    accepted, others = _accepted(runtime.compile)
+    if "ir" in accepted:
         arguments["ir"] = "ts"
-    known = {k: v for k, v in arguments.items() if not accepted or k in accepted}
+    known = {k: v for k, v in arguments.items() if others or k in accepted}
     return runtime.compile(module, **known), sorted(set(arguments) - set(known))
 
 
-def _accepted(function) -> set:
-    """Keyword names that a function takes; empty if it does not say or takes any."""
+def _accepted(function) -> tuple[set, bool]:
+    """Names of the arguments of a function, and whether it takes others too or does not say."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return set()
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return set()
-    return {p.name for p in parameters}
+        return set(), True
+    return {p.name for p in parameters}, any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def left_in_torch(compiled) -> dict:
     """Operators that the compiled module still runs in torch: name -> count."""
     found: dict = {}
-    for node in compiled.inlined_graph.nodes():
+    for node in archive.walk(compiled.inlined_graph):
         kind = node.kind()
         if kind == LEFT_IN_TORCH:
             kind = next(v.toIValue() for v in node.inputs() if isinstance(v.toIValue(), str))

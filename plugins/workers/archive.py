@@ -51,7 +51,7 @@ def state(module: torch.jit.ScriptModule) -> dict:
 def describe(module: torch.jit.ScriptModule) -> dict:
     """Census of the inlined graph: operators, NMS attributes, devices, constants that are broken."""
     graph = module.inlined_graph
-    nodes = list(graph.nodes())
+    nodes = walk(graph)
     operators = Counter(n.kind() for n in nodes if not n.kind().startswith("prim::"))
     return {
         "inputs": len(list(graph.inputs())) - 1,
@@ -64,13 +64,23 @@ def describe(module: torch.jit.ScriptModule) -> dict:
     }
 
 
+def walk(block) -> list:
+    """Every node of a graph, those inside branches and loops too."""
+    found = []
+    for node in block.nodes():
+        found.append(node)
+        for inner in node.blocks():
+            found += walk(inner)
+    return found
+
+
 def fingerprint(module: torch.jit.ScriptModule) -> dict:
     """Hashes of the graph (without names, class names and source lines), constants and weights."""
     text = re.sub(r" *#.*|__torch__[\w.]*", "", str(module.inlined_graph))
     names: dict = {}
     text = re.sub(r"%[\w.]+", lambda m: names.setdefault(m.group(), f"%{len(names)}"), text)
     constants = hashlib.sha256()
-    for value in _constants(list(module.inlined_graph.nodes())):
+    for value in _constants(walk(module.inlined_graph)):
         if isinstance(value, torch.Tensor):
             constants.update(value.contiguous().numpy().tobytes())
     weights = hashlib.sha256()

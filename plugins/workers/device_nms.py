@@ -1,10 +1,9 @@
-"""The NMS operator alone, compiled for the NPU: what the device decides, without a network before it."""
+"""The NMS operator alone, compiled for the NPU: what the device decides, without a network."""
 
 from __future__ import annotations
 
 import aie
 import archive
-import ops
 import torch
 
 
@@ -16,8 +15,7 @@ def run(arrays, *, path: str, library: str, options: dict) -> tuple:
     Returns:
         boxes (M, 4) float32, labels (M, 1), scores (M,) float32.
     """
-    aie.bind()
-    ops.load({}, path=library)
+    aie.load_operators(library)
     inputs = [torch.from_numpy(arrays[name]) for name in ("bbox", "scores")]
     compiled, _ = aie.compile_module(archive.load(path), [list(x.shape) for x in inputs], options)
     found, _ = aie.Engine(compiled).step(*inputs)

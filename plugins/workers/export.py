@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import warnings
 from pathlib import Path
 
 import archive
+import detectron2_model
 import model
 import numpy as np
 import ops
 import oracle
 import recipe as rewrite
 import seeded
+import stages as parity
 import torch
 import torchvision
 import weights as sources
@@ -30,7 +31,7 @@ def versions(arrays) -> tuple:
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "numpy": np.__version__,
-        "detectron2": importlib.util.find_spec("detectron2") is not None,
+        "detectron2": detectron2_model.identity(),
     }, {}
 
 
@@ -44,11 +45,13 @@ def export(
     library: str,
     out: str,
     trace_with: str = "zeros",
+    source: str = "rebuilt",
 ) -> tuple:
     """Trace the network with an image of `size` and write TorchScript to `out`, atomically.
 
     Args:
         trace_with: "zeros", "noise" or "nan"; what is traced must not matter.
+        source: "rebuilt" (model.py) or "detectron2" (its own classes, with the same weights).
     """
     ops.load({}, path=library)
     network = _network(spec, weights)
@@ -59,9 +62,11 @@ def export(
     }[trace_with]()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(
-            rewrite.Recipe(network, recipe).eval(), (image,), check_trace=False
-        )
+        if source == "detectron2":
+            exported = detectron2_model.rewritten(network.state_dict(), recipe, library)
+        else:
+            exported = rewrite.Recipe(network, recipe)
+        traced = torch.jit.trace(exported.eval(), (image,), check_trace=False)
     _save(traced, out)
     state = {k: v.numpy() for k, v in network.state_dict().items()}
     return {"bytes": os.path.getsize(out), "weights": sources.digest(state)}, {}
@@ -139,6 +144,27 @@ def judge(
         network.float()
 
 
+def stages(
+    arrays,
+    *,
+    spec: dict,
+    stock: dict,
+    weights: dict,
+    samples: int,
+    source: str = "rebuilt",
+    library: str = "",
+) -> tuple:
+    """Samples of each stage in float64 on one prepared image, and stock detections, as float32."""
+    network = _network(spec, weights)
+    if source == "detectron2":
+        return {}, detectron2_model.stages(network.state_dict(), library, arrays["image"], samples)
+    network = network.double()
+    try:
+        return {}, parity.rebuilt(network, arrays["image"], stock, samples)
+    finally:
+        network.float()
+
+
 def calibrate(arrays, *, spec: dict, seed: int) -> tuple:
     """Measure the statistics that seeded weights need; arrays: prepared images, any names."""
     network = model.RetinaNet(spec).eval()
@@ -180,5 +206,6 @@ OPERATIONS = {
     "identify": identify,
     "compare_weights": compare_weights,
     "judge": judge,
+    "stages": stages,
     "calibrate": calibrate,
 }

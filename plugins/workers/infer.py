@@ -11,18 +11,20 @@ import aie
 import archive
 import images
 import numpy as np
-import ops
 import result_files
 import torch
 import torchvision
 from protocol import Refusal
 
+# Few runners stay open, the last used ones: a full-size engine holds a gigabyte.
+KEPT = 4
 _runners: dict = {}
 _prepared: dict = {}
 
 
-def versions(arrays) -> tuple:
+def versions(arrays, *, library: str) -> tuple:
     """Versions of what infers, and whether its NPU runtime is real."""
+    aie.load_operators(library)
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -35,27 +37,36 @@ def versions(arrays) -> tuple:
 
 def describe(arrays, *, path: str, library: str) -> tuple:
     """Load the file in this torch and take the census of its graph."""
-    ops.load({}, path=library)
+    aie.load_operators(library)
     return archive.describe(archive.load(path)), {}
 
 
 def open_model(
     arrays, *, backend: str, path: str, library: str, shape: list, options: dict
 ) -> tuple:
-    """Make a runner ready for one input shape; compiles where the backend is `aie`."""
-    ops.load({}, path=library)
+    """Make a runner ready for one input shape; compiles where the backend is `aie`.
+
+    An opened one only becomes the last that would be closed again.
+    """
+    key = (backend, path, tuple(shape))
+    runner, info = _runners.pop(key, None) or _opened(backend, path, library, shape, options)
+    while len(_runners) >= KEPT:
+        _runners.pop(next(iter(_runners)))
+    _runners[key] = runner, info
+    return info, {}
+
+
+def _opened(backend: str, path: str, library: str, shape: list, options: dict) -> tuple:
+    """A runner, and what there is to tell of it."""
+    aie.load_operators(library)
     started = time.perf_counter()
     if backend == "reference":
-        _keep((backend, path, tuple(shape)), aie.Reference(archive.load(path)))
-        return {"seconds": time.perf_counter() - started}, {}
-    aie.bind()
-    compiled, unknown = aie.compile_module(archive.load(path), [shape], options)
-    _keep((backend, path, tuple(shape)), aie.Engine(compiled))
-    return {
-        "seconds": time.perf_counter() - started,
-        "left_in_torch": aie.left_in_torch(compiled),
-        "options_not_known": unknown,
-    }, {}
+        runner, info = aie.Reference(archive.load(path)), {}
+    else:
+        compiled, unknown = aie.compile_module(archive.load(path), [shape], options)
+        left = aie.left_in_torch(compiled)
+        runner, info = aie.Engine(compiled), {"left_in_torch": left, "options_not_known": unknown}
+    return runner, {"seconds": time.perf_counter() - started, **info}
 
 
 def run(arrays, *, backend: str, path: str, shape: list, strided: bool = False) -> tuple:
@@ -101,7 +112,7 @@ def save_compiled(arrays, *, path: str, shape: list, out: str) -> tuple:
 
 def run_compiled(arrays, *, path: str, library: str) -> tuple:
     """Load a compiled module from its file and run one prepared image."""
-    ops.load({}, path=library)
+    aie.load_operators(library)
     aie.bind()
     engine = aie.Engine(torch.jit.load(path).eval())
     outputs, seconds = engine.step(torch.from_numpy(arrays["image"]))
@@ -183,18 +194,11 @@ def step(arrays, *, backend: str, path: str, shape: list, turn: int) -> tuple:
 
 def _runner(backend: str, path: str, shape: list):
     try:
-        return _runners[(backend, path, tuple(shape))]
+        return _runners[(backend, path, tuple(shape))][0]
     except KeyError:
         raise Refusal(
             f"{path}: not opened for {backend} at {shape} in this worker; open it first"
         ) from None
-
-
-def _keep(key: tuple, runner) -> None:
-    """Keep few runners: a full-size engine holds a gigabyte."""
-    while len(_runners) >= 4:
-        _runners.pop(next(iter(_runners)))
-    _runners[key] = runner
 
 
 OPERATIONS = {

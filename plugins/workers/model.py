@@ -221,12 +221,12 @@ class RetinaNet(nn.Module):
     def forward(self, images):
         features = self.backbone(images)
         logits, deltas = self.head(features)
-        logits = [_rows(x, self.classes) for x in logits]
-        deltas = [_rows(x, 4) for x in deltas]
+        logits = [rows(x, self.classes) for x in logits]
+        deltas = [rows(x, 4) for x in deltas]
         return logits, deltas, self.anchor_generator(features)
 
 
-def _rows(x, values: int):
+def rows(x, values: int):
     """(N, A*values, H, W) to (N, H*W*A, values)."""
     n, _, h, w = x.shape
     return x.view(n, -1, values, h, w).permute(0, 3, 4, 1, 2).reshape(n, -1, values)

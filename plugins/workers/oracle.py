@@ -31,7 +31,7 @@ def judge(
     with torch.no_grad():
         logits, deltas, anchors = network(torch.from_numpy(image).to(parameter.dtype))
         logits, deltas = [x[0] for x in logits], [x[0] for x in deltas]
-        found = _stock(logits, deltas, anchors, stock)
+        found = stock_result(logits, deltas, anchors, stock)
         out = {f"stock_{k}": v.numpy() for k, v in found.items()}
         out.update(
             {f"recipe_{k}": v for k, v in _recipe(logits, deltas, anchors, recipe, band).items()}
@@ -44,7 +44,7 @@ def _recipe(logits, deltas, anchors, recipe: dict, band: float) -> dict:
     floor = _below(recipe["score_threshold"], band)
     rows, labels = torch.nonzero(scores > floor, as_tuple=True)
     boxes, scores = boxes[rows, labels], scores[rows, labels]
-    order = torch.argsort(scores, descending=True, stable=True)
+    order = _best_first(scores)
     boxes, scores, labels = boxes[order], scores[order], labels[order]
     over = int((scores > recipe["score_threshold"]).sum())
     kept = _suppress(boxes[:over], scores[:over], labels[:over], recipe)
@@ -62,6 +62,11 @@ def _recipe(logits, deltas, anchors, recipe: dict, band: float) -> dict:
     }
 
 
+def _best_first(scores):
+    """Indices by falling score, ties in order; torch 1.10's argsort cannot promise the latter."""
+    return torch.sort(scores, stable=True, descending=True)[1]
+
+
 def _below(score: float, band: float) -> float:
     """The score whose logit is `band` lower."""
     return 1.0 / (1.0 + (1.0 / score - 1.0) * math.exp(band)) if 0.0 < score < 1.0 else score
@@ -69,8 +74,7 @@ def _below(score: float, band: float) -> float:
 
 def _suppress(boxes, scores, labels, recipe: dict):
     """Greedy NMS per class with its two caps; indices, best first."""
-    keep = torchvision.ops.batched_nms(boxes, scores, labels, recipe["iou_threshold"])
-    keep = keep[torch.argsort(scores[keep], descending=True, stable=True)]
+    keep = _nms(boxes, scores, labels, recipe["iou_threshold"])
     seen: dict = {}
     allowed = []
     for index, label in zip(keep.tolist(), labels[keep].tolist()):
@@ -80,21 +84,33 @@ def _suppress(boxes, scores, labels, recipe: dict):
     return torch.tensor(allowed[: recipe["max_total_size"]], dtype=torch.long)
 
 
-def _stock(logits, deltas, anchors, stock: dict) -> dict:
+def _nms(boxes, scores, labels, threshold: float):
+    """Greedy NMS, class by class; indices, best first.
+
+    Not torchvision's batched_nms: it moves each class away by the largest coordinate, and boxes
+    with negative coordinates, which nothing clips here, then meet boxes of the class before.
+    """
+    kept = [torch.zeros(0, dtype=torch.long)]
+    for label in labels.unique():
+        rows = torch.nonzero(labels == label)[:, 0]
+        kept.append(rows[torchvision.ops.nms(boxes[rows], scores[rows], threshold)])
+    keep = torch.cat(kept).sort()[0]
+    return keep[_best_first(scores[keep])]
+
+
+def stock_result(logits, deltas, anchors, stock: dict) -> dict:
+    """What detectron2 itself reports for one image; per level (R, classes), (R, 4), (R, 4)."""
     boxes, scores, labels = [], [], []
     for level_logits, level_deltas, level_anchors in zip(logits, deltas, anchors):
         classes = level_logits.shape[1]
         flat = level_logits.flatten().sigmoid()
         over = torch.nonzero(flat > stock["score_threshold"])[:, 0]
-        best = torch.argsort(flat[over], descending=True, stable=True)[: stock["topk_per_level"]]
+        best = _best_first(flat[over])[: stock["topk_per_level"]]
         pairs = over[best]
         rows = torch.div(pairs, classes, rounding_mode="floor")
         boxes.append(rewrite.decode(level_deltas[rows], level_anchors[rows]))
         scores.append(flat[pairs])
         labels.append(pairs % classes)
     boxes, scores, labels = torch.cat(boxes), torch.cat(scores), torch.cat(labels)
-    keep = torchvision.ops.batched_nms(boxes, scores, labels, stock["iou_threshold"])
-    keep = keep[torch.argsort(scores[keep], descending=True, stable=True)][
-        : stock["max_total_size"]
-    ]
+    keep = _nms(boxes, scores, labels, stock["iou_threshold"])[: stock["max_total_size"]]
     return {"boxes": boxes[keep].double(), "scores": scores[keep].double(), "labels": labels[keep]}

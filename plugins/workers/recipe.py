@@ -28,11 +28,12 @@ def decode(deltas, anchors):
     return torch.stack((x - half_w, y - half_h, x + half_w, y + half_h), dim=-1)
 
 
-def candidates(logits, deltas, anchors, topk: int):
+def candidates(logits, deltas, anchors, topk: int, decode=decode):
     """The rewrite's candidates of one image.
 
     Args:
         logits, deltas, anchors: per level (R, classes), (R, 4), (R, 4).
+        decode: how deltas move anchors, both (R, 4).
     Returns:
         boxes (N, classes, 4) and scores (N, classes), N = topk x levels.
     """
@@ -54,15 +55,19 @@ class Recipe(nn.Module):
     tensor for it, so it holds (3, S). It is kept because consumers count four outputs.
     """
 
-    def __init__(self, network: nn.Module, recipe: dict) -> None:
+    def __init__(self, network: nn.Module, recipe: dict, decode=decode) -> None:
         super().__init__()
-        self.model, self.recipe = network, recipe
+        self.model, self.recipe, self.decode = network, recipe, decode
 
     def forward(self, image):
         recipe = self.recipe
         logits, deltas, anchors = self.model(image)
         boxes, scores = candidates(
-            [x[0] for x in logits], [x[0] for x in deltas], anchors, recipe["topk_per_class"]
+            [x[0] for x in logits],
+            [x[0] for x in deltas],
+            anchors,
+            recipe["topk_per_class"],
+            self.decode,
         )
         found_boxes, found_scores, labels, _ = torch.ops.aie.batch_nms(
             boxes.reshape(1, boxes.shape[0], -1, 4).half(),

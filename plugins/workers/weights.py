@@ -57,8 +57,11 @@ def read(path: Path, kind: str) -> dict:
         raise Refusal(
             f"{path}: '{path.suffix}' is not a weights file; give one of {sorted(readers)}"
         )
-    found = reader(path)
-    return {k: np.asarray(v, np.float32) for k, v in found.items() if not CONSTANTS.search(k)}
+    found = {k: v for k, v in reader(path).items() if not CONSTANTS.search(k)}
+    odd = [k for k, v in found.items() if np.asarray(v).dtype.kind not in "fiu"]
+    if odd:
+        raise Refusal(f"{path}: '{odd[0]}' holds no numbers; give a file of float tensors")
+    return {k: np.asarray(v, np.float32) for k, v in found.items()}
 
 
 def check_complete(found: dict, network: torch.nn.Module, path: Path) -> dict:
@@ -121,10 +124,7 @@ def _read_pickle(path: Path) -> dict:
         ) from None
     except Exception as error:
         raise Refusal(f"{path}: not a whole pickle ({error}); fetch the file again") from None
-    content = content.get("model", content) if isinstance(content, dict) else {}
-    if not content or not all(hasattr(v, "dtype") for v in content.values()):
-        raise Refusal(f"{path}: holds no arrays by name; give a detectron2 model file")
-    return content
+    return _tensors(content, path, "dtype")
 
 
 def _read_torch(path: Path) -> dict:
@@ -138,8 +138,16 @@ def _read_torch(path: Path) -> dict:
         raise Refusal(
             f"{path}: not a torch weights file ({str(error)[:80]}); fetch it again"
         ) from None
-    content = content.get("model", content)
-    return {k: v.numpy() for k, v in content.items() if hasattr(v, "numpy")}
+    return {k: v.detach().float().numpy() for k, v in _tensors(content, path, "detach").items()}
+
+
+def _tensors(content, path: Path, mark: str) -> dict:
+    """The tensors by name, under "model" or at the top; `mark` is what each of them has."""
+    content = content.get("model", content) if isinstance(content, dict) else {}
+    named = isinstance(content, dict) and all(isinstance(k, str) for k in content)
+    if not content or not named or not all(hasattr(v, mark) for v in content.values()):
+        raise Refusal(f"{path}: holds no tensors by name; give a file with a model's state")
+    return content
 
 
 def _read_npz(path: Path) -> dict:

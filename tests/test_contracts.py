@@ -1,0 +1,178 @@
+"""Contracts: what is shipped loads; what is off is refused by file, key and cause."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from plugins import contracts, operators
+from plugins.contracts import FOLDER
+from plugins.failure import ContractError
+
+SHAPES = FOLDER / "retinanet_shapes.toml"
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """The sentence with which a changed copy of a contract is refused, without its path."""
+
+    def refuse(text: str) -> str:
+        path = tmp_path / "changed.toml"
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(ContractError) as refusal:
+            contracts.load(path)
+        where, _, sentence = str(refusal.value).partition(": ")
+        assert where == str(path)
+        return sentence
+
+    return refuse
+
+
+def changed(pattern: str, replacement: str) -> str:
+    """The shipped contract with the first match of a pattern (whole lines) replaced."""
+    text, count = re.subn(pattern, replacement, SHAPES.read_text("utf-8"), count=1, flags=re.M)
+    assert count == 1
+    return text
+
+
+def test_the_shipped_contracts_load():
+    assert list(contracts.load_all()) == ["retinanet_r50_fpn_3x", "retinanet_shapes"]
+    assert operators.load_operators().batch_nms.dtypes == ["float16", "float32", "float64"]
+    assert {v.name for v in operators.load_environment().npu} >= {"torch", "CANN"}
+    assert operators.load_pipeline().grey_levels > 0
+
+
+def test_a_contract_says_what_its_subject_is_called():
+    assert all(FOLDER.joinpath(f"{name}.toml").is_file() for name in contracts.load_all())
+
+
+def test_every_derivation_that_ships_names_a_measurement_or_a_source():
+    for contract in contracts.load_all().values():
+        declared = [*contract.tolerance.values(), *contract.accuracy, *contract.throughput]
+        assert all(re.search(r"\[S\]|[Mm]easured|seen", d.derivation) for d in declared)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "sentence"),
+    [
+        ("^stem = 16$", "stem = 16\nstern = 16", "architecture.stern: unknown key; known are stem"),
+        ("^stem = 16$", "", "architecture.stem: is missing"),
+        ("^stem = 16$", "stem = '16'", "architecture.stem: must be int, not '16'"),
+        ("^stem = 16$", "stem = true", "architecture.stem: must be int, not True"),
+        ("^ratios = .*$", "ratios = 0.5", "architecture.ratios: must be a list, not 0.5"),
+        ("^ratios = .*$", "ratios = [0.5, 'x']", "architecture.ratios[1]: must be float, not 'x'"),
+        ("^seed = 0$", "seed = 0.5", "training.seed: must be int, not 0.5"),
+        ("^box_px = .*$", "box_px = nan", "tolerance.reference.box_px: must be finite, not nan"),
+        ("^box_px = .*$", "box_px = inf", "tolerance.reference.box_px: must be finite, not inf"),
+        (
+            "^box_px = .*$",
+            "box_px = -1e-9",
+            "tolerance.reference.box_px: must not be negative, not -1e-09",
+        ),
+        (
+            "^borderline = .*$",
+            "borderline = 1.0",
+            "tolerance.reference.borderline: must be a share below 1",
+        ),
+        ("^floor = .*$", "floor = nan", "accuracy[0].floor: must be finite, not nan"),
+        ("^source = .*$", 'source = "  "', "source: must not be empty"),
+        (
+            "^category_ids = .*$",
+            "category_ids = []",
+            "category_ids: must not be empty: nothing would be checked",
+        ),
+        (
+            "^category_ids = .*$",
+            "category_ids = [3, 1, 7, 18, 44, 90]",
+            "category_ids: must ascend, each once: a label is an index into it",
+        ),
+        (
+            "^category_ids = .*$",
+            "category_ids = [1, 1, 7, 18, 44, 90]",
+            "category_ids: must ascend, each once: a label is an index into it",
+        ),
+        (
+            "^category_ids = .*$",
+            "category_ids = [1, 3, 7]",
+            "category_ids: has 3 ids, but architecture.classes is 6",
+        ),
+        (
+            '^dtype = "float32"$',
+            'dtype = "float8"',
+            "input.dtype: 'float8' is none of float16, float32, float64, int32, int64",
+        ),
+        (
+            '^device_dtypes = .*"float32".*$',
+            'device_dtypes = ["float32", "half"]',
+            "output[0].device_dtypes: 'half' is none of float16, float32, float64, int32, int64",
+        ),
+        (
+            '^device_dtypes = .*"float32".*$',
+            "device_dtypes = []",
+            "output[0].device_dtypes: must not be empty: nothing would be checked",
+        ),
+        ("^shape = .100, 4.$", "shape = [400]", "output[0].axes: names 2 axes of 1"),
+        (
+            "^side = 320$",
+            "side = 321",
+            "case[2].side: 321 is not among the input's sides [256, 320]",
+        ),
+        (
+            '^kind = "scene"$',
+            'kind = "picture"',
+            "case[0].kind: 'picture' is none of photograph, scene, hostile",
+        ),
+        (
+            "^detections = 3$",
+            "detections = 0",
+            "case[0].detections: a lively case must show some, of some classes",
+        ),
+        (
+            '^name = "crowd"$',
+            'name = "scene"',
+            "case[1].name: 'scene' is taken; a case is recorded under its name",
+        ),
+        (
+            "^.tolerance.aie.$",
+            "[tolerance.npu]",
+            "tolerance.aie: is missing; each of reference, aie needs one",
+        ),
+        (
+            '^derivation = """[^"]*"""$',
+            'derivation = "placeholder"',
+            "tolerance.reference.derivation: 'placeholder' is no derivation; say in a sentence "
+            "where the figures come from",
+        ),
+        ("^.timing.$", "[timings]", "timings: unknown key; known are id, source, category_ids"),
+        ("^.timing.$", "[[timing]]", "timing: must be a table, not [{'rounds': 200"),
+        ("^.tolerance.aie.$", "[[tolerance.aie]]", "tolerance.aie: must be a table, not [{"),
+        ("^source = .*$", "source = ", "file: is not TOML: "),
+    ],
+)
+def test_a_contract_that_says_something_else_is_refused(refused, pattern, replacement, sentence):
+    assert refused(changed(pattern, replacement)).startswith(sentence)
+
+
+@pytest.mark.parametrize("key", ["output", "case", "tolerance", "accuracy"])
+def test_an_empty_list_would_disarm_its_checks_and_is_refused(refused, key):
+    """Every table of that name is cut out, and an empty list or table put at the top."""
+    text = SHAPES.read_text("utf-8")
+    text = re.sub(rf"^\[+{key}[^\]]*\]+[^\n]*\n(?:(?!\[).*\n)*", "", text, flags=re.M)
+    empty = f"{key} = {'{}' if key == 'tolerance' else '[]'}\n"
+    sentence = f"{key}: must not be empty: nothing would be checked"
+    assert refused(empty + text) == sentence
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    path = tmp_path / "none.toml"
+    with pytest.raises(ContractError) as refusal:
+        contracts.load(path)
+    assert str(refusal.value) == f"{path}: file: does not exist; restore it from version control"
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    path = tmp_path / "binary.toml"
+    path.write_bytes(b"id = '\xff'")
+    with pytest.raises(ContractError, match="binary.toml: file: is not TOML: 'utf-8' codec"):
+        contracts.load(path)
