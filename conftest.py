@@ -15,10 +15,12 @@ pytest_plugins = [
     "fixtures.cases",
     "fixtures.runs",
     "fixtures.recorded",
+    "fixtures.parity",
     "fixtures.exports",
     "fixtures.machine",
     "fixtures.accuracy",
     "fixtures.pipeline",
     "fixtures.timing",
+    "fixtures.evidence",
     "fixtures.figures",
 ]

@@ -9,42 +9,45 @@ pytestmark = pytest.mark.npu
 
 
 @pytest.mark.clause("compile.placement")
-def test_nothing_falls_back_to_torch(subject, contract, figure):
-    side = contract.input.sizes[0].side
-    info = subject.runs.open("aie", side)
+def test_nothing_falls_back_to_torch(compiled_case, contract, figure):
+    info = compiled_case.subject.runs.open("aie", compiled_case.picture.side)
     figure("options that this release does not know", len(info["options_not_known"]))
     check_placement(info["left_in_torch"], contract.compile.left_in_torch)
 
 
 @pytest.mark.clause("compile.saved")
-def test_a_saved_module_gives_the_same_bits_in_a_fresh_process(busy_case, saved_run):
-    wanted = busy_case.subject.runs.outputs("aie", busy_case.picture)
+def test_a_saved_module_gives_the_same_bits_in_a_fresh_process(compiled_case, saved_run):
+    wanted = compiled_case.subject.runs.outputs("aie", compiled_case.picture)
     check_same(saved_run, wanted, what="saving and loading changes the result")
 
 
 @pytest.mark.clause("compile.repeatable")
-def test_the_same_input_gives_the_same_bits(busy_case):
-    subject, picture = busy_case.subject, busy_case.picture
+def test_the_same_input_gives_the_same_bits(compiled_case):
+    subject, picture = compiled_case.subject, compiled_case.picture
     again = subject.runs.again("aie", picture)
     check_same(again, subject.runs.outputs("aie", picture), what="two runs of one input differ")
 
 
 @pytest.mark.clause("compile.contiguity")
-def test_a_strided_input_is_the_same_input(busy_case):
-    subject, picture = busy_case.subject, busy_case.picture
+def test_a_strided_input_is_the_same_input(compiled_case):
+    subject, picture = compiled_case.subject, compiled_case.picture
     strided = subject.runs.again("aie", picture, strided=True)
-    check_same(strided, subject.runs.outputs("aie", picture), what="the input's strides change the result")
+    check_same(
+        strided, subject.runs.outputs("aie", picture), what="the input's strides change the result"
+    )
 
 
 @pytest.mark.clause("compile.lifetime")
-def test_outputs_that_are_held_do_not_change(busy_case):
-    held, wanted = busy_case.subject.runs.held(busy_case.picture)
+def test_outputs_that_are_held_do_not_change(compiled_case):
+    held, wanted = compiled_case.subject.runs.held(compiled_case.picture)
     check_same(held, wanted, what="outputs change while later images run")
 
 
 @pytest.mark.clause("compile.refusals")
-def test_a_wrong_shape_is_refused_and_harms_nothing(busy_case):
-    subject, picture = busy_case.subject, busy_case.picture
+def test_a_wrong_shape_is_refused_and_harms_nothing(compiled_case):
+    subject, picture = compiled_case.subject, compiled_case.picture
     check_refused(subject.runs.refusal("aie", picture), "an input of another size")
     again = subject.runs.again("aie", picture)
-    check_same(again, subject.runs.outputs("aie", picture), what="a refused input changes the next result")
+    check_same(
+        again, subject.runs.outputs("aie", picture), what="a refused input changes the next result"
+    )

@@ -5,6 +5,7 @@ import pytest
 from plugins.checks.agreement import check_against_oracle
 from plugins.checks.attribution import attribute, check_no_defect
 from plugins.checks.detections import detections_of, recipe_oracle, stock_detections
+from plugins.checks.stages import check_stages, largest_difference
 
 
 @pytest.mark.clause("numerics.recipe")
@@ -36,3 +37,10 @@ def test_what_differs_from_detectron2_is_intended_or_rounding(
     figure("intended change", parts.intended)
     figure("precision", parts.precision)
     check_no_defect(parts)
+
+
+@pytest.mark.clause("numerics.detectron2")
+def test_every_stage_of_our_network_is_detectron2s(parity, figure):
+    """Against the stages that detectron2 itself computed: the first that differs is named."""
+    check_stages(parity.found, parity.recorded, parity.allowed)
+    figure("largest difference", largest_difference(parity.found, parity.recorded), "spacings")

@@ -151,6 +151,20 @@ class Tolerance:
 
 
 @dataclass(frozen=True)
+class Parity:
+    """How near our network must stay to detectron2's, stage by stage, on one case.
+
+    `samples` values of each stage are compared; `spacings` is the allowed difference in units of
+    float32's spacing at the stage's largest sampled magnitude.
+    """
+
+    case: str
+    samples: int
+    spacings: float
+    derivation: str
+
+
+@dataclass(frozen=True)
 class Accuracy:
     """mAP@[.5:.95] on a set, in percent, unrounded: floor, and allowed drop of device against CPU."""
 
@@ -222,6 +236,7 @@ class Contract:
     timing: Timing
     throughput: list[Throughput] = field(default_factory=list)
     training: Optional[Training] = None
+    parity: Optional[Parity] = None
 
 
 def load(path: Path) -> Contract:

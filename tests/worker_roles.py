@@ -47,10 +47,8 @@ def chatter(arrays):
     return {}, {}
 
 
-def hang(arrays, file, deaf=False):
+def hang(arrays, file):
     """Start another process, tell its id, and never answer."""
-    if deaf:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = subprocess.Popen([sys.executable, "-c", GRANDCHILD])
     with open(file, "w") as told:
         told.write(f"{os.getpid()} {child.pid}")

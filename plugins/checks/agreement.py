@@ -24,6 +24,7 @@ from plugins.checks.detections import (
     iou_allowance,
     score_allowance,
 )
+from plugins.checks.diagnosis import diagnose, differences
 from plugins.failure import CheckFailure
 
 
@@ -48,7 +49,7 @@ class Agreement:
 def check_against_oracle(found: Detections, oracle: Oracle, tolerance) -> Agreement:
     """Judge detections by the three questions above; the agreement, or CheckFailure."""
     explained = explain(found, oracle.candidates, tolerance)
-    _check_explained(found, oracle.candidates, explained, tolerance)
+    _check_explained(found, oracle, explained, tolerance)
     missing = _missing(found, oracle, tolerance)
     _check_complete(found, oracle, missing, tolerance)
     extra = _extra(found, explained, oracle, missing)
@@ -79,14 +80,15 @@ def _stress(found: Detections, candidates: Detections, tolerance) -> np.ndarray:
     return np.maximum(boxes, scores)
 
 
-def _check_explained(found: Detections, candidates: Detections, explained, tolerance) -> None:
+def _check_explained(found: Detections, oracle: Oracle, explained, tolerance) -> None:
     strays = np.flatnonzero(explained < 0)
     if not len(strays):
         return
+    candidates = oracle.candidates
     nearest = [_nearest(found, index, candidates, tolerance) for index in strays]
     factors = [n[0] for n in nearest]
     raise CheckFailure(
-        _diagnosis(found, candidates, len(strays)),
+        _diagnosis(found, oracle, tolerance),
         expected="each detection is a candidate of the recipe in float64: same class, box and score",
         actual=f"{len(strays)} of {len(found)} detections are not",
         worst=[
@@ -114,21 +116,15 @@ def _nearest(found: Detections, index: int, candidates: Detections, tolerance) -
     )
 
 
-def _diagnosis(found: Detections, candidates: Detections, strays: int) -> str:
+def _diagnosis(found: Detections, oracle: Oracle, tolerance) -> str:
     """A guess at the kind of defect, from what the detections have in common with candidates."""
-    if strays < max(3, 0.5 * len(found)) or not len(candidates):
-        return "detections that nothing explains"
-    overlap = iou(found.boxes, candidates.boxes)
-    near = overlap.max(1) > 0.8
-    if near.mean() < 0.5:
-        flipped = iou(found.boxes[:, [1, 0, 3, 2]], candidates.boxes).max(1) > 0.8
-        return "boxes have x and y swapped" if flipped.mean() > 0.5 else "boxes are elsewhere"
-    partner = overlap.argmax(1)[near]
-    shift = found.labels[near] - candidates.labels[partner]
-    values, counts = np.unique(shift, return_counts=True)
-    if values[counts.argmax()] != 0 and counts.max() > 0.5 * near.sum():
-        return f"labels are shifted by {values[counts.argmax()]:+d}"
-    return "boxes are right, but scores or classes are not"
+
+    def explained(some: Detections, candidates: Detections) -> np.ndarray:
+        return explain(some, candidates, tolerance)
+
+    candidates, reported = oracle.candidates, int((oracle.kept >= 0).sum())
+    named = diagnose(found, candidates, reported, explained)
+    return named or differences(found, candidates, tolerance)
 
 
 def _missing(found: Detections, oracle: Oracle, tolerance) -> np.ndarray:
@@ -148,7 +144,7 @@ def _check_complete(found: Detections, oracle: Oracle, missing: np.ndarray, tole
         return
     rows = oracle.candidates
     raise CheckFailure(
-        "detections are missing",
+        "detections are missing" if len(found) else "there are no detections",
         expected=f"the {int((oracle.kept >= 0).sum())} detections of the recipe in float64",
         actual=f"{len(found)} detections; {len(unexcused)} of the expected are not among them, "
         "and no rounding explains it",

@@ -125,11 +125,27 @@ def rows_of(outputs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def detections_of(outputs: Sequence[np.ndarray], minimum: float = 0.0) -> Detections:
-    """The valid rows of a model's outputs: score above minimum; CheckFailure as `rows_of`."""
+    """The valid rows of a model's outputs: score above minimum.
+
+    Raises:
+        CheckFailure: as `rows_of`; or numbers are not finite, which nothing can be compared with.
+    """
     boxes, labels, scores = rows_of(outputs)
+    check_finite(boxes, labels, scores)
     valid = scores > minimum
-    labels = np.nan_to_num(labels[valid], nan=-1, posinf=-1, neginf=-1)
-    return Detections(boxes[valid], labels.astype(np.int64), scores[valid])
+    return Detections(boxes[valid], labels[valid].astype(np.int64), scores[valid])
+
+
+def check_finite(boxes: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> None:
+    """No NaN and no infinity anywhere."""
+    named = {"boxes": boxes, "labels": labels, "scores": scores}
+    broken = [name for name, values in named.items() if not np.isfinite(values).all()]
+    if broken:
+        raise CheckFailure(
+            f"{broken[0]} hold NaN or infinity",
+            expected="finite numbers",
+            actual=f"{', '.join(broken)} do not hold finite numbers only",
+        )
 
 
 def recipe_oracle(arrays: dict, recipe) -> Oracle:

@@ -7,9 +7,11 @@ under exactly one reading all valid rows are boxes with x1 <= x2 and y1 <= y2.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 
 import numpy as np
 
+from plugins.checks.detections import check_finite, rows_of
 from plugins.failure import CheckFailure
 
 # Readings of a box buffer, by the mistake that leads to each.
@@ -17,9 +19,21 @@ READINGS = {
     "detection first, x1 y1 x2 y2": lambda b: b.reshape(-1, 4),
     "coordinate first, (4, n)": lambda b: b.reshape(4, -1).T,
     "detection first, x1 x2 y1 y2": lambda b: b.reshape(-1, 4)[:, [0, 2, 1, 3]],
-    "detection first, x y width height": lambda b: _corners(b.reshape(-1, 4)),
+    "detection first, with width and height": lambda b: _corners(b.reshape(-1, 4)),
 }
 RIGHT = "detection first, x1 y1 x2 y2"
+NAMES = ("boxes", "labels", "scores")
+# Boxes of which no coordinate exceeds this are fractions of the image, not pixels of it (they are not
+# clipped, so fractions may exceed 1).
+LARGEST_FRACTION = 2.0
+
+
+def check_runs(sentence: str) -> None:
+    """The model runs; `sentence` says why it does not, or nothing."""
+    if sentence:
+        raise CheckFailure(
+            f"the model does not run: {sentence}", expected="outputs", actual="an error"
+        )
 
 
 def check_count(outputs: Sequence[np.ndarray], declared: Sequence) -> None:
@@ -55,44 +69,59 @@ def check_shapes(outputs: Sequence[np.ndarray], declared: Sequence) -> None:
     check_count(outputs, declared)
     for array, output in zip(outputs, declared):
         if list(array.shape) != list(output.shape):
+            other = next((o.name for o in declared if list(o.shape) == list(array.shape)), "")
             turned = list(array.shape) == list(output.shape)[::-1] and len(output.shape) > 1
             raise CheckFailure(
-                f"{output.name} {'is transposed' if turned else 'has another shape'}",
+                f"{output.name} {'is transposed' if turned else _shape_of(other)}",
                 expected=f"{output.name} ({_axes(output)})",
                 actual=f"{output.name} {tuple(array.shape)}",
             )
 
 
 def check_order(outputs: Sequence[np.ndarray], classes: int) -> None:
-    """Which output holds boxes, labels and scores, decided from the values alone."""
-    boxes, labels, scores = (np.asarray(o, np.float64).ravel() for o in outputs[:3])
-    if (
-        len(scores) == len(labels)
-        and _look_like_labels(scores, classes)
-        and _look_like_scores(labels)
-    ):
-        raise CheckFailure(
-            "labels and scores are swapped",
-            expected="output 1 holds labels, output 2 scores in (0, 1]",
-            actual=f"output 1 holds {_range(labels)}, output 2 holds {_range(scores)}",
-        )
-    if not (_look_like_labels(labels, classes) and _look_like_scores(scores)):
-        raise CheckFailure(
-            "labels or scores hold something else",
-            expected=f"labels: integers 0..{classes - 1}; scores: 0 < s <= 1, not all alike",
-            actual=f"labels {_range(labels)}, scores {_range(scores)}",
-        )
-    if boxes.size and np.abs(boxes).max() <= 1.0:
-        raise CheckFailure(
-            "boxes are not in pixels",
-            expected="coordinates in px of the input",
-            actual=f"boxes {_range(boxes)}",
-        )
+    """Which output holds boxes, labels and scores, decided from sizes and values alone."""
+    flat = [np.asarray(o, np.float64).ravel() for o in outputs[:3]]
+    reasons = _misfits(flat, classes)
+    if not reasons:
+        return
+    for order in permutations(range(len(flat))):
+        if not _misfits([flat[i] for i in order], classes):
+            found = ", ".join(NAMES[order.index(i)] for i in range(3))
+            raise CheckFailure(
+                f"the outputs come as {found}",
+                expected=", ".join(NAMES),
+                actual=f"{found}, as sizes and values show",
+            )
+    raise CheckFailure(
+        reasons[0],
+        expected=f"boxes: 4 n px; labels: n integers 0..{classes - 1}; scores: n in (0, 1], unlike",
+        actual="; ".join(f"output {i}: {len(o)} of {_range(o)}" for i, o in enumerate(flat)),
+    )
 
 
-def check_layout(boxes: np.ndarray, scores: np.ndarray) -> None:
+def _misfits(flat: Sequence[np.ndarray], classes: int) -> list[str]:
+    """Why the first three outputs cannot be boxes, labels and scores; nothing if they can."""
+    if len(flat) < 3 or [len(o) for o in flat] != [4 * len(flat[2]), len(flat[2]), len(flat[2])]:
+        return ["the outputs are not n boxes, n labels and n scores"]
+    boxes, labels, scores = flat
+    valid = scores > 0
+    if not valid.any():
+        return ["there is no detection to read the order from"]
+    reasons = []
+    if not (valid | (scores == 0)).all() or scores.max() > 1:
+        reasons.append("scores are not in (0, 1]")
+    if valid.sum() > 1 and len(np.unique(scores[valid])) == 1:
+        reasons.append("scores are all alike")
+    if not _look_like_labels(labels[valid], classes):
+        reasons.append(f"labels are not integers 0..{classes - 1}")
+    if np.abs(boxes).max() <= LARGEST_FRACTION:
+        reasons.append("boxes are fractions of the image, not pixels")
+    return reasons
+
+
+def check_layout(outputs: Sequence[np.ndarray]) -> None:
     """The box buffer is detection-first xyxy: decided from the values of the valid rows."""
-    valid = np.asarray(scores).reshape(-1) > 0
+    boxes, valid = outputs[0], rows_of(outputs)[2] > 0
     if not valid.any():
         raise CheckFailure(
             "no detection to read a layout from",
@@ -116,19 +145,8 @@ def check_values(
     outputs: Sequence[np.ndarray], *, classes: int, side: int, threshold: float
 ) -> None:
     """Finite everywhere; valid scores over the threshold, at most 1; labels whole and in range."""
-    boxes, labels, scores = (np.asarray(o, np.float64) for o in outputs[:3])
-    scores, labels, boxes = scores.reshape(-1), labels.reshape(-1), boxes.reshape(-1, 4)
-    broken = [
-        n
-        for n, v in zip(("boxes", "labels", "scores"), (boxes, labels, scores))
-        if not np.isfinite(v).all()
-    ]
-    if broken:
-        raise CheckFailure(
-            f"{broken[0]} hold NaN or infinity",
-            expected="finite numbers",
-            actual=f"{', '.join(broken)} do not hold finite numbers only",
-        )
+    boxes, labels, scores = rows_of(outputs)
+    check_finite(boxes, labels, scores)
     valid = scores > 0
     # The threshold is compared in fp16 by the operator; one step below it is never a detection.
     if (
@@ -157,9 +175,9 @@ def check_values(
         )
 
 
-def check_sorted(scores: np.ndarray) -> None:
+def check_sorted(outputs: Sequence[np.ndarray]) -> None:
     """Scores do not increase from row to row."""
-    scores = np.asarray(scores, np.float64).reshape(-1)
+    scores = rows_of(outputs)[2]
     rises = np.flatnonzero(np.diff(scores) > 0)
     if len(rises):
         worst = [f"row {i}: {scores[i]:.4f}, row {i + 1}: {scores[i + 1]:.4f}" for i in rises]
@@ -176,8 +194,8 @@ def check_padding(outputs: Sequence[np.ndarray], *, labels_too: bool) -> None:
 
     The device's operator does not clear the class of an unused row, so there it says nothing.
     """
-    boxes, labels, scores = (np.asarray(o) for o in outputs[:3])
-    empty = scores.reshape(-1) <= 0
+    boxes, labels, scores = rows_of(outputs)
+    empty = scores <= 0
     count = int((~empty).sum())
     if empty[:count].any():
         raise CheckFailure(
@@ -185,14 +203,11 @@ def check_padding(outputs: Sequence[np.ndarray], *, labels_too: bool) -> None:
             expected=f"the first {count} rows are valid",
             actual=f"{int(empty[:count].sum())} of them are padding",
         )
-    dirty = np.flatnonzero(empty & (boxes.reshape(-1, 4) != 0).any(1))
+    dirty = np.flatnonzero(empty & (boxes != 0).any(1))
     if labels_too:
-        dirty = np.union1d(dirty, np.flatnonzero(empty & (labels.reshape(-1) != 0)))
+        dirty = np.union1d(dirty, np.flatnonzero(empty & (labels != 0)))
     if len(dirty):
-        rows = [
-            f"row {i}: box {boxes.reshape(-1, 4)[i].tolist()} label {labels.reshape(-1)[i]}"
-            for i in dirty
-        ]
+        rows = [f"row {i}: box {boxes[i].tolist()} label {labels[i]:g}" for i in dirty]
         raise CheckFailure(
             "padding rows hold leftovers",
             expected="zero boxes where the score is 0",
@@ -203,11 +218,11 @@ def check_padding(outputs: Sequence[np.ndarray], *, labels_too: bool) -> None:
 
 def check_not_vacuous(outputs: Sequence[np.ndarray], *, least: int, classes: int) -> None:
     """Enough distinct detections, of enough classes, with spread scores, to be worth comparing."""
-    boxes, labels, scores = (np.asarray(o) for o in outputs[:3])
-    valid = scores.reshape(-1) > 0
-    distinct = len(np.unique(boxes.reshape(-1, 4)[valid], axis=0))
-    seen = len(np.unique(labels.reshape(-1)[valid]))
-    spread = float(np.ptp(scores.reshape(-1)[valid])) if valid.any() else 0.0
+    boxes, labels, scores = rows_of(outputs)
+    valid = scores > 0
+    distinct = len(np.unique(boxes[valid], axis=0))
+    seen = len(np.unique(labels[valid]))
+    spread = float(np.ptp(scores[valid])) if valid.any() else 0.0
     if distinct < least or seen < classes or spread == 0.0:
         raise CheckFailure(
             "the result is vacuous",
@@ -218,16 +233,19 @@ def check_not_vacuous(outputs: Sequence[np.ndarray], *, least: int, classes: int
 
 def check_same(obtained: Sequence[np.ndarray], wanted: Sequence[np.ndarray], *, what: str) -> None:
     """Two runs of the same thing are equal bit by bit (padding labels aside)."""
-    valid = np.asarray(wanted[2]).reshape(-1) > 0
+    forms = [", ".join(map(_form, some)) for some in (wanted, obtained)]
+    if forms[0] != forms[1]:
+        raise CheckFailure(what, expected=forms[0], actual=forms[1])
+    valid = rows_of(wanted)[2] > 0
     for index, (a, b) in enumerate(zip(obtained[:3], wanted[:3])):
         a, b = a.reshape(len(valid), -1)[valid], b.reshape(len(valid), -1)[valid]
         if a.tobytes() != b.tobytes():
-            rows = int((a != b).any(1).sum())
+            far = np.nan_to_num(np.abs(a.astype(float) - b.astype(float)))
             raise CheckFailure(
                 what,
                 expected="the same bits",
-                actual=f"output {index}: {rows} rows differ, "
-                f"by up to {np.abs(a.astype(float) - b.astype(float)).max():.4g}",
+                actual=f"output {index}: {int((a != b).any(1).sum())} rows differ, "
+                f"by up to {far.max():.4g}",
             )
 
 
@@ -255,11 +273,8 @@ def _look_like_labels(values: np.ndarray, classes: int) -> bool:
     )
 
 
-def _look_like_scores(values: np.ndarray) -> bool:
-    valid = values[values > 0]
-    return bool(
-        ((values >= 0) & (values <= 1)).all() and (len(valid) < 2 or len(np.unique(valid)) > 1)
-    )
+def _shape_of(other: str) -> str:
+    return f"has the shape of {other}" if other else "has another shape"
 
 
 def _form(array: np.ndarray) -> str:

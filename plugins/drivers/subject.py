@@ -19,6 +19,8 @@ from plugins.failure import LabError
 ROOT = Path(__file__).resolve().parents[2]
 EXPORT_LIMIT_S, ORACLE_LIMIT_S = 900.0, 1800.0
 EXPORT_SOURCES = ("export", "model", "recipe", "seeded", "weights")
+DETECTRON2_SOURCES = ("detectron2_model", "detectron2_install")
+STAGE_SOURCES = (*EXPORT_SOURCES, *DETECTRON2_SOURCES, "oracle", "stages")
 ORACLE_SOURCES = (*EXPORT_SOURCES, "oracle", "archive")
 
 
@@ -70,9 +72,15 @@ class Subject:
             return self.given
         return self.once("model", lambda: self.export(self.contract.input.sizes[0].side, "zeros"))
 
-    def export(self, side: int, trace_with: str) -> Path:
-        """Export at one input side, traced with an image of zeros, noise or NaN."""
+    def export(self, side: int, trace_with: str, source: str = "rebuilt") -> Path:
+        """Export at one input side, traced with an image of zeros, noise or NaN.
+
+        Args:
+            source: "rebuilt", or "detectron2" for its own classes where the worker has them.
+        """
         key = [self.spec, self.recipe, self.weights_key(), side, trace_with]
+        if source == "detectron2":
+            key += [self.detectron2(), sources(*DETECTRON2_SOURCES)]
         key += [sources(*EXPORT_SOURCES), self.lab.python("export"), self.lab.library("export")]
 
         def make(path: Path) -> None:
@@ -88,6 +96,7 @@ class Subject:
                 library=self.lab.library("export"),
                 out=str(path),
                 trace_with=trace_with,
+                source=source,
             )
 
         return self.lab.cache.file("model", "model.ts", key, make)
@@ -163,7 +172,9 @@ class Subject:
     def image_refusal(self, path: Path) -> str:
         """What the pipeline says to an image file; empty if it takes it."""
         rule = self.contract.input.preprocess(self.contract.input.sizes[0].side)
-        return attempt(lambda: self.lab.call("infer", "prepare", path=str(path), preprocess=rule))[1]
+        return attempt(lambda: self.lab.call("infer", "prepare", path=str(path), preprocess=rule))[
+            1
+        ]
 
     def oracle(self, picture: Picture, band: float) -> dict[str, np.ndarray]:
         """What stock detectron2 and the recipe in float64 find, for the file's own weights."""
@@ -202,6 +213,38 @@ class Subject:
         with np.load(path) as content:
             return {k: content[k] for k in content.files}
 
+    def detectron2(self) -> str:
+        """Revision and version of the export interpreter's detectron2; empty without one."""
+        return self.lab.call("export", "versions").result["detectron2"]
+
+    def stages(self, picture: Picture, samples: int, source: str) -> dict[str, np.ndarray]:
+        """Samples of what the network computes on its way; see workers/stages.py."""
+        key = [self.spec, self.weights_key(), file_digest(picture.path), picture.side, samples]
+        key += [dataclasses.asdict(self.contract.input), dataclasses.asdict(self.contract.stock)]
+        key += [source, self.detectron2(), self.lab.python("export")]
+        key += [sources(*STAGE_SOURCES, "images")]
+
+        def make(path: Path) -> None:
+            self.lab.tell(f"stages of {self.id} for {picture.name} at {picture.side}, {source}")
+            reply = self.lab.call(
+                "export",
+                "stages",
+                timeout=ORACLE_LIMIT_S,
+                spec=self.spec,
+                stock=dataclasses.asdict(self.contract.stock),
+                weights=self.weights,
+                samples=samples,
+                source=source,
+                library=self.lab.library("export"),
+                arrays={"image": self.prepared(picture)[0]},
+            )
+            with open(path, "wb") as file:
+                np.savez(file, **reply.arrays)
+
+        path = self.lab.cache.file("stages", "stages.npz", key, make)
+        with np.load(path) as content:
+            return {k: content[k] for k in content.files}
+
     def once(self, key: object, make):
         """Compute once in a session; a failure is remembered too, as the same sentence."""
         if key not in self._known:
@@ -213,4 +256,3 @@ class Subject:
         if error is not None:
             raise error
         return value
-

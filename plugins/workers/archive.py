@@ -61,6 +61,9 @@ def describe(module: torch.jit.ScriptModule) -> dict:
         "topk": [_int(list(n.inputs())[1]) for n in nodes if n.kind() == "aten::topk"],
         "devices": sorted({str(v) for v in _constants(nodes) if isinstance(v, torch.device)}),
         "broken": sorted(_broken(module, nodes)),
+        "parameters": len(module.state_dict()),
+        "weight_format": _format(module),
+        "constants": [list(v.shape) for v in _constants(nodes) if isinstance(v, torch.Tensor)],
     }
 
 
@@ -114,6 +117,15 @@ def _broken(module, nodes) -> list:
         if isinstance(value, torch.Tensor) and not torch.isfinite(value.double()).all():
             names.append(f"a constant of shape {tuple(value.shape)}")
     return names
+
+
+def _format(module) -> str:
+    """The narrowest floating-point format in which every tensor is exact."""
+    tensors = [v.float() for v in module.state_dict().values() if v.is_floating_point()]
+    for dtype in (torch.bfloat16, torch.float16):
+        if all(v.to(dtype).float().equal(v) for v in tensors):
+            return str(dtype).split(".")[1]
+    return "float32"
 
 
 def signature(outputs) -> list:

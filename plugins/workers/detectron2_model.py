@@ -9,16 +9,10 @@ asked to build.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import importlib
-import importlib.metadata
-import importlib.util
-import os
 import sys
-import tempfile
-from pathlib import Path
 
+import detectron2_install as install
 import recipe as rewrite
 import stages as parity
 import torch
@@ -27,45 +21,6 @@ from protocol import Refusal
 from torch import nn
 
 CONFIG = "COCO-Detection/retinanet_R_50_FPN_3x.yaml"
-# The files that decide what the network computes, and the revisions whose content we know.
-PARTS = (
-    "layers/batch_norm.py",
-    "layers/nms.py",
-    "layers/wrappers.py",
-    "modeling/anchor_generator.py",
-    "modeling/backbone/fpn.py",
-    "modeling/backbone/resnet.py",
-    "modeling/box_regression.py",
-    "modeling/meta_arch/retinanet.py",
-    "structures/boxes.py",
-)
-KNOWN = {
-    "260e55d16eb9cfc30200d78609f46dfaacd82bf5ce16cbfe2ac7e600cab8f18d": "60fd4885",
-    "2b5907938c6e3fd478b4cbafb6bfa0f8c109c0f93c3ea28544631d5ff274f5b5": "60fd4885, rewritten",
-}
-# Where a patched tree looks for the operators when it is imported, relative to the working folder.
-EXPECTED_LIBRARY = Path("mmdet_ops", "build", "libmmdet_ops.so")
-
-
-def identity() -> str:
-    """Version and revision of the installed detectron2, told by its files; empty if there is none."""
-    folder = _folder()
-    if folder is None:
-        return ""
-    try:
-        version = f"version {importlib.metadata.version('detectron2')}"
-    except importlib.metadata.PackageNotFoundError:
-        version = "not installed by pip"
-    sha = hashlib.sha256()
-    for part in PARTS:
-        sha.update((folder / part).read_bytes() if (folder / part).is_file() else b"absent")
-    revision = KNOWN.get(sha.hexdigest(), f"unknown revision, sources {sha.hexdigest()[:12]}")
-    return f"{revision}, {version}"
-
-
-def _folder():
-    spec = importlib.util.find_spec("detectron2")
-    return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 
 def build(state: dict, library: str) -> nn.Module:
@@ -74,46 +29,28 @@ def build(state: dict, library: str) -> nn.Module:
     Raises:
         Refusal: detectron2 is absent, or its network has other tensors than ours.
     """
-    if _folder() is None:
+    if install.folder() is None:
         raise Refusal(f"{sys.executable} has no detectron2; install it there (interpreter_export)")
-    with _beside(library):
+    with install.beside(library):
         zoo = importlib.import_module("detectron2.model_zoo")
         modeling = importlib.import_module("detectron2.modeling")
     config = zoo.get_config(CONFIG)
     config.MODEL.DEVICE = "cpu"
     built = modeling.build_model(config).eval().requires_grad_(False)
     _check_same_tensors(state, built.state_dict())
-    built.load_state_dict(state)
+    # A plain dict of copies: detectron2 takes 1e-5 off every running_var, in place, of a state dict
+    # whose metadata says that it comes from an older class than its FrozenBatchNorm2d of version 3.
+    built.load_state_dict({k: v.clone() for k, v in state.items()})
     return built
 
 
 def rewritten(state: dict, recipe: dict, library: str) -> nn.Module:
     """detectron2's RetinaNet as it is exported: one image to the four outputs of recipe.Recipe."""
     built = build(state, library)
-    if patched():
+    if install.patched():
         return Patched(built)
     network = Network(built)
     return rewrite.Recipe(network, recipe, network.decode)
-
-
-def patched() -> bool:
-    """Whether the imported detectron2 carries the published rewrite already."""
-    return hasattr(importlib.import_module("detectron2.layers.nms"), "batch_nms_op")
-
-
-@contextlib.contextmanager
-def _beside(library: str):
-    """A working folder in which a patched tree finds the operators of this torch."""
-    before = os.getcwd()
-    with tempfile.TemporaryDirectory() as folder:
-        link = Path(folder, EXPECTED_LIBRARY)
-        link.parent.mkdir(parents=True)
-        link.symlink_to(os.path.abspath(library))
-        os.chdir(folder)
-        try:
-            yield
-        finally:
-            os.chdir(before)
 
 
 def _check_same_tensors(ours: dict, theirs: dict) -> None:
@@ -121,16 +58,18 @@ def _check_same_tensors(ours: dict, theirs: dict) -> None:
     odd += [k for k in ours if k in theirs and ours[k].shape != theirs[k].shape]
     if odd:
         raise Refusal(
-            f"detectron2 {identity()}: {CONFIG} has other tensors than the contract's architecture:"
-            f" {len(odd)} differ, such as {odd[0]}; install the revision that the contract names"
+            f"detectron2 ({install.identity()}): {CONFIG} and the contract differ in {len(odd)} "
+            f"tensors, such as {odd[0]}; install the revision that the contract names"
         )
 
 
 def stages(state: dict, library: str, image, samples: int) -> dict:
     """detectron2's own stages and detections for one prepared image; see stages.sampled."""
     built = build(state, library)
-    if patched():
-        raise Refusal(f"detectron2 {identity()} has no stock detections; give an unpatched one")
+    if install.patched():
+        raise Refusal(
+            f"detectron2 ({install.identity()}) has no stock detections; give an unpatched one"
+        )
     network = Network(built.double())
     side = image.shape[-1]
     return parity.sampled(
@@ -161,12 +100,12 @@ class Network(nn.Module):
     def stock(self, logits, deltas, anchors, side: int) -> dict:
         """detectron2's own detections from head outputs of one image, computed in float32."""
         wrap = importlib.import_module("detectron2.structures").Boxes
-        found = self.detectron2.inference(
+        found = self.detectron2.inference_single_image(
             [wrap(x.float()) for x in anchors],
             [x.float().clone() for x in logits],
             [x.float() for x in deltas],
-            [(side, side)],
-        )[0]
+            (side, side),
+        )
         boxes = found.pred_boxes.tensor
         return {"boxes": boxes, "scores": found.scores, "labels": found.pred_classes}
 

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import archive
+import detectron2_install
 import detectron2_model
 import model
 import numpy as np
@@ -31,7 +32,7 @@ def versions(arrays) -> tuple:
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "numpy": np.__version__,
-        "detectron2": detectron2_model.identity(),
+        "detectron2": detectron2_install.identity(),
     }, {}
 
 

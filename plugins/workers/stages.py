@@ -2,8 +2,8 @@
 
 Stages are captured by the names that the state dict gives to the modules, so that any network with
 detectron2's names can be sampled: bottom-up stages, pyramid levels, then per level class logits,
-box deltas, anchors and decoded boxes; last the stock detections. The network runs in float64, so that
-what two machines say differs by nothing but the float32 in which it is written down.
+box deltas, anchors and decoded boxes; last the stock detections. The network runs in float64, so
+that what two machines say differs by nothing but the float32 in which it is written down.
 """
 
 from __future__ import annotations
