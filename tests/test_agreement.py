@@ -156,6 +156,15 @@ def test_a_detection_that_is_there_twice_fails():
     assert failure.expected == "IoU <= 0.5 within a class"
 
 
+def test_a_small_detection_that_is_there_forty_times_fails():
+    """Small boxes far out: rounding may turn any overlap of two of them into any other."""
+    grid = np.stack(np.meshgrid(np.arange(10), np.arange(10)), -1).reshape(-1, 2) * 60.0 + 600
+    boxes = np.concatenate([grid, grid + 8], axis=1)
+    full = oracle(Detections(boxes, np.zeros(100, int), np.linspace(0.9, 0.3, 100)))
+    repeated = np.concatenate([np.arange(60), np.full(40, 59)])
+    assert failed(full.candidates.take(repeated), full).what
+
+
 def test_the_same_box_in_another_class_is_another_detection():
     both = detections(APART, moved(APART, label=1))
     assert judged(both, oracle(both)).matched == 2
@@ -182,7 +191,7 @@ def test_nothing_found_where_nothing_is_agrees():
 
 def test_nothing_found_where_something_is_fails():
     failure = failed(NONE)
-    assert failure.what == "detections are missing"
+    assert failure.what == "there are no detections"
     assert len(failure.worst) == 3
 
 
@@ -201,16 +210,16 @@ def crowd(count: int = 8) -> Detections:
     ("change", "words"),
     [
         (lambda d: dict(boxes=d.boxes[:, [1, 0, 3, 2]]), "boxes have x and y swapped"),
-        (lambda d: dict(boxes=d.boxes + 300), "boxes are elsewhere"),
-        (lambda d: dict(boxes=d.boxes * 1.5), "boxes are elsewhere"),
+        (lambda d: dict(boxes=d.boxes + 300), "boxes are wrong by 3e+02 px"),
+        (lambda d: dict(boxes=d.boxes + 0.5 * np.diff(d.boxes[:, ::2])), "boxes are wrong by "),
         (lambda d: dict(labels=d.labels + 1), "labels are shifted by +1"),
         (lambda d: dict(labels=d.labels - 1), "labels are shifted by -1"),
-        (lambda d: dict(scores=d.scores / 2), "boxes are right, but scores or classes are not"),
+        (lambda d: dict(scores=d.scores / 2), "scores are wrong, boxes and classes are right"),
     ],
 )
 def test_a_defect_of_all_detections_is_called_by_its_name(change, words):
     found = dataclasses.replace(crowd(), **change(crowd()))
-    assert failed(found, oracle(crowd())).what == words
+    assert failed(found, oracle(crowd())).what.startswith(words)
 
 
 @quickly

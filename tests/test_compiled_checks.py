@@ -1,0 +1,71 @@
+"""Checks of the compiled module and of its environment: accepted, and rejected in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugins.checks.compiled import check_placement, check_refused, check_runtime, check_versions
+from plugins.failure import CheckFailure
+from plugins.operators import Version
+
+DECLARED = [Version("torch", "2.0.1", "package"), Version("CANN", "7.0.RC1", "cann")]
+
+
+def test_what_the_contract_lets_stay_in_torch_may_stay():
+    check_placement({}, [])
+    check_placement({"aten::topk": 2}, ["aten::topk"])
+
+
+def test_operators_that_fell_back_are_counted_and_named():
+    with pytest.raises(CheckFailure) as failure:
+        check_placement({"aten::topk": 2, "aten::exp": 1, "aten::relu": 5}, ["aten::relu"])
+    assert failure.value.what == "operators fell back to torch"
+    assert failure.value.expected == "in torch: aten::relu"
+    assert failure.value.actual == "3 nodes of 2 operators are not compiled"
+    assert failure.value.worst == ["aten::exp: 1", "aten::topk: 2"]
+
+
+def test_a_call_that_must_not_work_is_refused_or_fails_the_check():
+    check_refused("shape mismatch", "an input of another size")
+    with pytest.raises(CheckFailure, match="^an input of another size is accepted"):
+        check_refused("", "an input of another size")
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_a_lane_runs_on_what_it_claims(real):
+    check_runtime({"emulated": not real, "runtime": "torch_aie 6.3"}, real=real)
+
+
+@pytest.mark.parametrize(
+    ("real", "expected", "actual"),
+    [
+        (True, "a real NPU", "the emulator: torch_aie 6.3"),
+        (False, "the emulator", "a real NPU: torch_aie 6.3"),
+    ],
+)
+def test_a_lane_that_runs_on_something_else_fails(real, expected, actual):
+    with pytest.raises(CheckFailure) as failure:
+        check_runtime({"emulated": real, "runtime": "torch_aie 6.3"}, real=real)
+    assert failure.value.what == "the lane does not run on what it claims"
+    assert (failure.value.expected, failure.value.actual) == (expected, actual)
+
+
+def test_versions_are_compared_without_build_marks_and_case():
+    check_versions({"torch": "2.0.1+cpu", "CANN": "7.0.rc1"}, DECLARED, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("observed", "row"),
+    [
+        ({"torch": "2.0.10", "CANN": "7.0.RC1"}, "torch is 2.0.10, not 2.0.1"),
+        ({"torch": "2.0.1", "CANN": ""}, "CANN is not found, not 7.0.RC1"),
+        ({"torch": "2.0.1"}, "CANN is not found, not 7.0.RC1"),
+    ],
+)
+def test_another_version_fails_on_real_hardware_only(observed, row):
+    check_versions(observed, DECLARED, strict=False)
+    with pytest.raises(CheckFailure) as failure:
+        check_versions(observed, DECLARED, strict=True)
+    assert failure.value.what == "the environment is not the source's"
+    assert failure.value.actual == "1 of 2 differ"
+    assert failure.value.worst == [row]

@@ -1,0 +1,72 @@
+"""Throughput checks: rates by hand, floors of one machine class, clocks that do not tick."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from plugins.checks.throughput import Timing, check_complete, check_rate, floor_text
+from plugins.contracts import Throughput
+from plugins.failure import CheckFailure
+
+FLOORS = [Throughput("Ascend310P3", 20.0, 0.05, "chosen here")]
+CARD = "Ascend310P3 (torch_aie 6.3.rc2)"
+STEPS = Timing(np.array([[0.01, 0.04, 0.0], [0.02, 0.06, 0.01], [0.01, 0.05, 0.0]]), 3)
+
+
+def test_a_rate_is_steps_over_seconds_with_or_without_the_copies():
+    assert STEPS.rate(copies=False) == pytest.approx(3 / 0.15)
+    assert STEPS.rate(copies=True) == pytest.approx(3 / 0.20)
+    assert STEPS.median(copies=False) == 0.05
+    assert STEPS.median(copies=True) == pytest.approx(0.06)
+
+
+@pytest.mark.parametrize("rate", [19.0, 19.9, 200.0])
+def test_a_rate_down_to_the_floor_less_its_drop_holds(rate):
+    check_rate(rate, FLOORS, CARD)
+
+
+@pytest.mark.parametrize("rate", [18.9, 0.0, float("nan")])
+def test_a_rate_below_that_fails(rate):
+    with pytest.raises(CheckFailure) as failure:
+        check_rate(rate, FLOORS, CARD)
+    assert failure.value.what == "throughput is below its floor"
+    assert failure.value.expected == ">= 19 img/s on Ascend310P3 (20 less 5 %)"
+    assert failure.value.actual == f"{rate:.4g} img/s on {CARD}"
+
+
+def test_what_would_have_passed_is_said():
+    with pytest.raises(CheckFailure) as failure:
+        check_rate(15.0, FLOORS, CARD)
+    assert failure.value.needed == "allowed drop 25 %"
+
+
+def test_a_floor_of_one_machine_says_nothing_of_another():
+    check_rate(0.1, FLOORS, "emulated 310P3 (torch_aie emulator)")
+    check_rate(0.1, [], CARD)
+    assert floor_text(FLOORS, "emulated 310P3 (torch_aie emulator)") is None
+    assert floor_text(FLOORS, CARD) == ">= 19 img/s"
+
+
+def test_complete_timing_is_accepted():
+    check_complete(STEPS)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "actual"),
+    [
+        (np.ones((2, 3)), "2 steps, 0 of them without duration"),
+        (np.array([[1.0, 1, 1], [1, 0, 1], [1, -1, 1]]), "3 steps, 2 of them without duration"),
+        (np.array([[1.0, 1, 1], [1, 1, 1], [1, np.nan, 1]]), "3 steps, 1 of them without duration"),
+        (np.zeros((0, 3)), "0 steps, 0 of them without duration"),
+    ],
+)
+def test_missing_steps_and_steps_without_duration_fail(seconds, actual):
+    with pytest.raises(CheckFailure, match="the timing is not complete") as failure:
+        check_complete(Timing(seconds, 3))
+    assert failure.value.actual == actual
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_a_clock_that_stands_still_gives_no_rate_and_no_crash(steps):
+    assert np.isnan(Timing(np.zeros((steps, 3)), 3).rate(copies=False))
