@@ -29,7 +29,7 @@ golden: setup ops ## rewrite golden data that differs: make golden REASON="..." 
 	$(RUN) pytest conformance --update-golden "$(REASON)" $(ARGS)
 
 weights: setup ops ## make a subject's weights again: make weights SUBJECT=retinanet_shapes REASON="..."
-	$(RUN) plugins.drivers.weights "$(SUBJECT)" "$(REASON)"
+	$(RUN) fixtures.weights "$(SUBJECT)" "$(REASON)"
 
 report: ## show the last verdict
 	@$(RUN) json.tool .artifacts/runs/latest/verdict.json

@@ -52,7 +52,7 @@ def test_what_is_traced_does_not_matter(own_export, trace_with):
 def test_detectron2s_own_model_exports_to_the_same_detections(twins, figure):
     """Its config, its classes and its box decoding, rewritten at run time, on one photograph."""
     figure("revision", twins.revision)
-    figure("same bits as our rebuilt model", twins.same_bits)
+    figure("bits of our rebuilt model", "same" if twins.same_bits else "others")
     found = detections_of(twins.detectron2)
     agreement = check_against_oracle(found, twins.oracle, twins.tolerance)
     figure("matched", agreement.matched, f"of {agreement.expected}")

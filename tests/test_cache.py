@@ -126,6 +126,17 @@ def test_what_a_killed_run_left_behind_is_cleared_away(tmp_path, cache):
     assert sorted(p.name for p in place.iterdir()) == ["lock", "name"]
 
 
+def test_what_a_killed_run_of_the_same_number_left_is_no_part_of_the_result(cache):
+    def make(path: Path) -> None:
+        path.mkdir(exist_ok=True)
+        (path / "whole").write_text("1")
+
+    place = cache.tree("set", 1, make).parent
+    (place / "tree").rename(place / f"partial-{os.getpid()}")
+    (place / f"partial-{os.getpid()}" / "stray").write_text("half")
+    assert [p.name for p in cache.tree("set", 1, make).iterdir()] == ["whole"]
+
+
 def test_a_full_disk_is_one_sentence_with_the_cure(cache):
     def make(path: Path) -> None:
         path.write_text("half")
@@ -134,8 +145,8 @@ def test_a_full_disk_is_one_sentence_with_the_cure(cache):
     with pytest.raises(LabError) as full:
         cache.file("model", "model.ts", 1, make)
     assert re.fullmatch(
-        r"\S+/cache/model/\w{20}/model.ts: cannot be made: No space left on device; make room there "
-        "and the folder writable, or name another folder by --artifacts",
+        r"\S+/cache/model/\w{20}/model.ts: cannot be made: No space left on device; make room "
+        "there and the folder writable, or name another folder by --artifacts",
         str(full.value),
     )
     assert left(cache) == []

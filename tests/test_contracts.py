@@ -154,14 +154,24 @@ def test_a_contract_that_says_something_else_is_refused(refused, pattern, replac
     assert refused(changed(pattern, replacement)).startswith(sentence)
 
 
+@pytest.mark.parametrize("value", ["3", "'x'", "true"])
+def test_a_number_is_no_table(refused, value):
+    said = {"3": "3", "'x'": "'x'", "true": "True"}[value]
+    sentence = f"tolerance: must be a table, not {said}"
+    assert refused(f"tolerance = {value}\n{cut('tolerance')}") == sentence
+
+
+def cut(key: str) -> str:
+    """The shipped contract without any table of that name."""
+    text = SHAPES.read_text("utf-8")
+    return re.sub(rf"^\[+{key}[^\]]*\]+[^\n]*\n(?:(?!\[).*\n)*", "", text, flags=re.M)
+
+
 @pytest.mark.parametrize("key", ["output", "case", "tolerance", "accuracy"])
 def test_an_empty_list_would_disarm_its_checks_and_is_refused(refused, key):
-    """Every table of that name is cut out, and an empty list or table put at the top."""
-    text = SHAPES.read_text("utf-8")
-    text = re.sub(rf"^\[+{key}[^\]]*\]+[^\n]*\n(?:(?!\[).*\n)*", "", text, flags=re.M)
-    empty = f"{key} = {'{}' if key == 'tolerance' else '[]'}\n"
+    empty = "{}" if key == "tolerance" else "[]"
     sentence = f"{key}: must not be empty: nothing would be checked"
-    assert refused(empty + text) == sentence
+    assert refused(f"{key} = {empty}\n{cut(key)}") == sentence
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

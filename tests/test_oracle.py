@@ -113,7 +113,9 @@ def test_the_recipe_is_the_slow_reference_s(worker, seed, per_class, total):
     rows = candidates(arrays, best_of_each_class(arrays, 20))
     kept = survivors(rows, per_class, total)
     lowest = rows[kept[-1]][0] if len(kept) == total else 0.05
-    near = [r for r in rows if math.log(r[0] / (1 - r[0])) >= math.log(lowest / (1 - lowest)) - band]
+    near = [
+        r for r in rows if math.log(r[0] / (1 - r[0])) >= math.log(lowest / (1 - lowest)) - band
+    ]
     assert found(answer, "recipe") == pytest.approx(table(near), rel=1e-9)
     assert np.flatnonzero(answer["recipe_kept"] >= 0).tolist() == kept
     assert answer["recipe_kept"][kept].tolist() == list(range(len(kept)))
@@ -141,3 +143,20 @@ def test_where_nothing_scores_nothing_is_found(worker):
         "stock_boxes": 0, "stock_scores": 0, "stock_labels": 0, "recipe_boxes": 0,
         "recipe_scores": 0, "recipe_labels": 0, "recipe_kept": 0,
     }  # fmt: skip
+
+
+def test_a_box_left_of_and_above_the_image_meets_no_box_of_another_class(worker):
+    """Moved by the largest coordinate, 131 px, the second would lie on the first. Both score 0.055,
+    just above the threshold."""
+    logit = math.log(0.055 / 0.945)
+    arrays = {
+        "logits0": np.array([[logit, -9.0], [-9.0, logit]]),
+        "deltas0": np.zeros((2, 4)),
+        "anchors0": np.array([[90.0, 90, 130, 130], [-41.0, -41, -1, -1]]),
+    }
+    recipe = {**RECIPE, "topk_per_class": 2}
+    answer = worker.call(
+        "judge", arrays=arrays, levels=1, recipe=recipe, stock=STOCK, band=0.5
+    ).arrays
+    assert sorted(answer["stock_labels"]) == [0, 1]
+    assert sorted(answer["recipe_labels"][answer["recipe_kept"] >= 0]) == [0, 1]

@@ -56,7 +56,9 @@ def test_complete_timing_is_accepted():
     ("seconds", "actual"),
     [
         (np.ones((2, 3)), "2 steps, 0 of them without duration"),
-        (np.array([[1.0, 1, 1], [1, 0, 1], [1, -1, 1]]), "3 steps, 2 of them without duration"),
+        (np.array([[1.0, 1, 1], [1, 0, 1], [1, 0, 1]]), "3 steps, 2 of them without duration"),
+        (np.array([[1.0, 1, 1], [1, -1, 1], [1, 1, 1]]), "3 steps, 1 of them without duration"),
+        (np.array([[1.0, 1, 1], [1, np.inf, 1], [1, 1, 1]]), "3 steps, 0 of them without duration"),
         (np.array([[1.0, 1, 1], [1, 1, 1], [1, np.nan, 1]]), "3 steps, 1 of them without duration"),
         (np.zeros((0, 3)), "0 steps, 0 of them without duration"),
     ],

@@ -169,8 +169,8 @@ def test_a_pickle_with_a_command_is_refused_and_not_executed(load, state, tmp_pa
     with pytest.raises(WorkerRefused) as refusal:
         load("model.pkl", {"model": {**state, "x": Shell(f"touch {tmp_path}/executed")}})
     assert str(refusal.value) == (
-        f"{tmp_path}/model.pkl: the file asks to execute '{os.system.__module__}.system'; only NumPy "
-        "arrays are read: save the weights as such"
+        f"{tmp_path}/model.pkl: the file asks to execute '{os.system.__module__}.system'; "
+        "only NumPy arrays are read: save the weights as such"
     )
     assert not (tmp_path / "executed").exists()
 
@@ -197,7 +197,10 @@ def test_a_torch_file_without_named_tensors_is_refused(worker, state, tmp_path, 
         ("model.pkl", "not a whole pickle"),
         ("model.pth", "not a torch weights file"),
         ("model.npz", "not a whole .npz file"),
-        ("model.onnx", "'.onnx' is not a weights file; give one of ['.npz', '.pkl', '.pt', '.pth']"),
+        (
+            "model.onnx",
+            "'.onnx' is not a weights file; give one of ['.npz', '.pkl', '.pt', '.pth']",
+        ),
     ],
 )
 @pytest.mark.parametrize("share", [0.0, 0.5])
@@ -221,6 +224,4 @@ def test_seeded_weights_follow_from_the_seed(worker):
     other = worker.call("draw", spec=TINY, seed=8).arrays
     assert not np.array_equal(other[STEM], first[STEM])
     # NumPy's RandomState never changes, and 17 bits hide the last digits of any machine.
-    assert first[STEM][0, 0, 3, :3] == pytest.approx(
-        [0.04651737, 0.05390072, 0.08493328], rel=1e-6
-    )
+    assert first[STEM][0, 0, 3, :3] == pytest.approx([0.04651737, 0.05390072, 0.08493328], rel=1e-6)

@@ -85,7 +85,7 @@ def judge(arrays, levels, recipe, stock, band):
     """Both oracles on given head outputs."""
     heads = [[torch.from_numpy(arrays[f"{name}{i}"]) for i in range(levels)]
              for name in ("logits", "deltas", "anchors")]  # fmt: skip
-    found = {f"stock_{k}": v.numpy() for k, v in oracle._stock(*heads, stock).items()}
+    found = {f"stock_{k}": v.numpy() for k, v in oracle.stock_result(*heads, stock).items()}
     found.update({f"recipe_{k}": v for k, v in oracle._recipe(*heads, recipe, band).items()})
     return {}, found
 
@@ -152,9 +152,7 @@ def turns(arrays, order):
     made: list = []
     infer._opened = lambda backend, path, *rest: (made.append(path), {"path": path})
     for path in order:
-        info, _ = infer.open_model(
-            {}, backend="b", path=path, library="", shape=[1], options={}
-        )
+        info, _ = infer.open_model({}, backend="b", path=path, library="", shape=[1], options={})
         if info != {"path": path}:
             raise Refusal(f"{path}: opened as {info}")
     return {"made": made, "held": [key[1] for key in infer._runners]}, {}

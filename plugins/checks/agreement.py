@@ -24,8 +24,12 @@ from plugins.checks.detections import (
     iou_allowance,
     score_allowance,
 )
-from plugins.checks.diagnosis import diagnose, differences
+from plugins.checks.diagnosis import clipped, diagnose, differences
 from plugins.failure import CheckFailure
+
+
+# A cure also magnifies the rounding of what it cures: a sigmoid undone at 0.05 does by this much.
+AFTER_A_CURE = 20.0
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,10 @@ def check_against_oracle(found: Detections, oracle: Oracle, tolerance) -> Agreem
     return _agreement(found, oracle, explained, missing, extra, tolerance)
 
 
-def explain(found: Detections, candidates: Detections, tolerance) -> np.ndarray:
-    """For each detection the candidate that it can be (the closest one), or -1."""
+def explain(
+    found: Detections, candidates: Detections, tolerance, *, times: float = 1.0
+) -> np.ndarray:
+    """For each detection the candidate that it can be, within so many tolerances, or -1."""
     answer = np.full(len(found), -1)
     for label in np.unique(found.labels):
         rows = np.flatnonzero(found.labels == label)
@@ -66,7 +72,7 @@ def explain(found: Detections, candidates: Detections, tolerance) -> np.ndarray:
         if len(columns):
             distance = _stress(found.take(rows), candidates.take(columns), tolerance)
             best = distance.argmin(1)
-            close = distance[np.arange(len(rows)), best] <= 1.0
+            close = distance[np.arange(len(rows)), best] <= times
             answer[rows[close]] = columns[best[close]]
     return answer
 
@@ -120,9 +126,15 @@ def _diagnosis(found: Detections, oracle: Oracle, tolerance) -> str:
     """A guess at the kind of defect, from what the detections have in common with candidates."""
 
     def explained(some: Detections, candidates: Detections) -> np.ndarray:
-        return explain(some, candidates, tolerance)
+        return explain(some, candidates, tolerance, times=AFTER_A_CURE)
 
-    candidates, reported = oracle.candidates, int((oracle.kept >= 0).sum())
+    candidates = oracle.candidates
+    if (explain(found, clipped(candidates, found), tolerance) >= 0).all():
+        return "boxes are clipped to the input"
+    strays = explain(found, candidates, tolerance) < 0
+    if strays.mean() <= 0.5 or not len(candidates):
+        return "detections that nothing explains"
+    reported = int((oracle.kept >= 0).sum())
     named = diagnose(found, candidates, reported, explained)
     return named or differences(found, candidates, tolerance)
 

@@ -118,7 +118,7 @@ def rows_of(outputs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.n
         raise CheckFailure(
             "the outputs are not n boxes, n labels and n scores",
             expected="4 n, n and n numbers in the first three outputs",
-            actual=f"{len(outputs)} outputs of {', '.join(str(np.size(o)) for o in outputs)} numbers",
+            actual=", ".join(str(np.size(o)) for o in outputs) or "no output",
         )
     boxes, labels, scores = (np.asarray(o, np.float64).reshape(-1) for o in outputs[:3])
     return boxes.reshape(-1, 4), labels, scores

@@ -1,7 +1,7 @@
 """What kind of defect would explain detections that are no candidates: a guess, and its evidence.
 
-A systematic defect is named by its cure: if reading the boxes, labels or scores otherwise turns nearly
-all detections into candidates of the oracle, that reading is the mistake.
+A systematic defect is named by its cure: if reading the boxes, labels or scores otherwise turns
+nearly all detections into candidates of the oracle, that reading is the mistake.
 """
 
 from __future__ import annotations
@@ -56,16 +56,19 @@ CURES: dict[str, Callable[[Detections], Detections]] = {
 }
 
 
+def clipped(candidates: Detections, found: Detections) -> Detections:
+    """The candidates, had they been clipped: to 0 and to the furthest coordinate that is found."""
+    return replace(candidates, boxes=candidates.boxes.clip(0.0, found.boxes.max()))
+
+
 def diagnose(found: Detections, candidates: Detections, reported: int, explain) -> str:
-    """One line that names the likely defect.
+    """One line that names a systematic defect, or nothing.
 
     Args:
         reported: how many detections the oracle reports; only as many of the best are looked at.
         explain: (detections, candidates) -> index of the candidate that each can be, or -1.
     """
     best = found.take(np.argsort(-found.scores, kind="stable")[: max(reported, 1)])
-    if not len(candidates) or (explain(best, candidates) >= 0).mean() > 0.5:
-        return "detections that nothing explains"
     for name, cure in CURES.items():
         if (explain(cure(best), candidates) >= 0).mean() >= NEARLY_ALL:
             return name
@@ -73,21 +76,26 @@ def diagnose(found: Detections, candidates: Detections, reported: int, explain) 
 
 
 def differences(found: Detections, candidates: Detections, tolerance) -> str:
-    """Which of boxes, scores and classes are right, where no cure is known."""
+    """Which of boxes, scores and classes are right where no cure is known."""
     same = found.labels[:, None] == candidates.labels[None]
     scored = np.abs(found.scores[:, None] - candidates.scores[None])
     scored = same & (scored <= score_allowance(candidates.scores, tolerance)[None])
     boxed = np.abs(found.boxes[:, None] - candidates.boxes[None])
     boxed = (boxed <= box_allowance(candidates.boxes, tolerance)[None]).all(-1)
-    if (boxed & same).any(1).mean() >= NEARLY_ALL:
+    if _nearly_all(boxed & same):
         return "scores are wrong, boxes and classes are right"
-    if boxed.any(1).mean() >= NEARLY_ALL:
+    if _nearly_all(boxed):
         return "classes are wrong, boxes are right"
-    if scored.any(1).mean() >= NEARLY_ALL:
-        return f"boxes are wrong{_offset(found, candidates, scored)}, scores and classes are right"
-    near = (iou(found.boxes, candidates.boxes) > 0.5).any(1).mean() >= NEARLY_ALL
-    where = "near those of the recipe" if near else "elsewhere"
-    return f"boxes and scores are wrong, boxes {where}: image, weights or network differ"
+    if _nearly_all(scored):
+        off = _offset(found, candidates, scored)
+        return f"boxes are wrong{off}, scores and classes are right"
+    near = "near" if _nearly_all(iou(found.boxes, candidates.boxes) > 0.5) else "far from"
+    return f"boxes and scores are {near} the recipe's: image, weights or network differ"
+
+
+def _nearly_all(pairs: np.ndarray) -> bool:
+    """Whether nearly every row has a partner among the columns."""
+    return bool(pairs.any(1).mean() >= NEARLY_ALL)
 
 
 def _offset(found: Detections, candidates: Detections, partners: np.ndarray) -> str:

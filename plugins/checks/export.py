@@ -6,12 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 
 from plugins.checks.agreement import check_against_oracle
-from plugins.checks.detections import Oracle, detections_of
+from plugins.checks.detections import detections_of
 from plugins.failure import CheckFailure, Inconclusive
 
 NMS = "aie::batch_nms"
-# What detectron2 initialises the class head with: bias -log(99) for a prior of 0.01, weights of this
-# standard deviation. Training moves both.
+# detectron2's limit of the size deltas, Box2BoxTransform.
+SCALE_CLAMP = math.log(1000 / 16)
+# What detectron2 initialises the class head with: bias -log(99) for a prior of 0.01, weights of
+# this standard deviation. Training moves both.
 PRIOR_BIAS, INITIAL_STD, RELATIVE = -math.log(99), 0.01, 0.05
 
 
@@ -39,12 +41,25 @@ def check_recipe(census: Mapping, recipe, *, levels: int) -> None:
             raise CheckFailure(
                 f"{NMS} has another {name}", expected=f"{getattr(recipe, name)}", actual=f"{value}"
             )
+    _check_exponent(census["exponent_limits"])
     found = [k for k in census["topk"] if k is not None]
     if found and found != [recipe.topk_per_class] * levels:
         raise CheckFailure(
             "candidates are chosen otherwise",
             expected=f"topk of {recipe.topk_per_class} on each of {levels} levels",
             actual=f"topk of {', '.join(map(str, found))}",
+        )
+
+
+def _check_exponent(limits: Sequence) -> None:
+    """Box sizes are exponentials: without detectron2's limit a single wild delta overflows."""
+    wrong = [x for x in limits if x is None or abs(x - SCALE_CLAMP) > RELATIVE * SCALE_CLAMP]
+    if wrong:
+        shown = "nothing" if wrong[0] is None else f"{wrong[0]:.4g}"
+        raise CheckFailure(
+            "the exponent of box sizes is limited otherwise",
+            expected=f"at most log(1000 / 16) = {SCALE_CLAMP:.4g}",
+            actual=f"by {shown}, in {len(wrong)} of {len(limits)} exponentials",
         )
 
 
@@ -81,23 +96,27 @@ def check_weights(relation: Mapping) -> None:
     rounded = ", all of them exact in bfloat16" if relation["format"] == "bfloat16" else ""
     if relation["explicit"] or not head_moved:
         raise CheckFailure(
-            "the file does not hold the declared weights",
+            f"{_some(differing)} not hold the declared weights",
             expected=f"{total} tensors equal to those declared, bit by bit",
             actual=f"{len(differing)} of {total} differ{rounded}",
             worst=differing,
         )
     raise Inconclusive(
-        f"the file holds weights that nobody declared ({len(differing)} of {total} tensors differ{rounded}); "
-        "its numbers are judged with its own weights; name them by --weights"
+        f"the file holds weights that nobody declared ({len(differing)} of {total} tensors differ"
+        f"{rounded}); its numbers are judged with its own weights; name them by --weights"
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{names[0]} does" if len(names) == 1 else f"{len(names)} tensors do"
 
 
 def _check_readable(relation: Mapping) -> None:
     """The tensors of this model are there by name, whole and finite."""
     if relation["refusal"] and relation["frozen"]:
         raise Inconclusive(
-            "the file keeps its weights as nameless constants (frozen); its numbers are judged with "
-            "the declared weights; export it without freezing"
+            "the file keeps its weights as nameless constants (frozen); its numbers are judged "
+            "with the declared weights; export it without freezing"
         )
     if relation["refusal"]:
         raise CheckFailure(
@@ -130,7 +149,7 @@ def check_sizes(at_sizes: Sequence, tolerance) -> None:
         right = [str(at.side) for at in at_sizes if at.side not in wrong]
         raise CheckFailure(
             "the graph depends on the size that was traced",
-            expected=f"the recipe's detections at {', '.join(map(str, wrong))}, as at {', '.join(right)}",
+            expected=f"the recipe's detections at every size, as at {', '.join(right)}",
             actual="; ".join(f"at {side}: {what}" for side, what in wrong.items()),
         )
 

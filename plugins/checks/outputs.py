@@ -23,8 +23,8 @@ READINGS = {
 }
 RIGHT = "detection first, x1 y1 x2 y2"
 NAMES = ("boxes", "labels", "scores")
-# Boxes of which no coordinate exceeds this are fractions of the image, not pixels of it (they are not
-# clipped, so fractions may exceed 1).
+# Boxes of which no coordinate exceeds this are fractions of the image, not pixels of it (they are
+# not clipped, so fractions may exceed 1).
 LARGEST_FRACTION = 2.0
 
 

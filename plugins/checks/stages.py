@@ -19,7 +19,7 @@ def check_stages(
     """
     _check_same_stages(found, recorded)
     errors = {stage: spacings(found[stage], recorded[stage]) for stage in found}
-    beyond = [stage for stage, error in errors.items() if not error <= parity.spacings]
+    beyond = [stage for stage, error in errors.items() if error > parity.spacings]
     if not beyond:
         return
     first = beyond[0]
@@ -42,9 +42,14 @@ def spacings(found: np.ndarray, recorded: np.ndarray) -> float:
     """The largest difference of two samples, in float32 spacings at the record's largest value."""
     if found.shape != recorded.shape:
         return np.inf
-    difference = np.abs(np.asarray(found, np.float64) - recorded)
     unit = np.spacing(np.float32(np.abs(recorded).max(initial=0)))
-    return float(difference.max(initial=0) / unit)
+    return float(_difference(found, recorded).max(initial=0) / unit)
+
+
+def _difference(found: np.ndarray, recorded: np.ndarray) -> np.ndarray:
+    """Absolute differences; infinite where one of the two is no number."""
+    difference = np.abs(np.asarray(found, np.float64) - recorded)
+    return np.where(np.isnan(difference), np.inf, difference)
 
 
 def _check_same_stages(found: Mapping, recorded: Mapping) -> None:
@@ -61,7 +66,7 @@ def _check_same_stages(found: Mapping, recorded: Mapping) -> None:
 def _row(stage: str, found: np.ndarray, recorded: np.ndarray) -> str:
     if found.shape != recorded.shape:
         return f"{stage}: shape {found.shape} instead of {recorded.shape}"
-    place = np.unravel_index(np.nanargmax(np.abs(found - recorded)), found.shape)
+    place = np.unravel_index(_difference(found, recorded).argmax(), found.shape)
     return (
         f"{stage}: {found[place]:.6g} instead of {recorded[place]:.6g} at sample "
         f"{', '.join(map(str, place))}"

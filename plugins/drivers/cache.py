@@ -40,8 +40,8 @@ class Cache:
                 _make(path, make)
         except OSError as error:
             raise LabError(
-                f"{path}: cannot be made: {error.strerror or error}; make room there and the folder "
-                "writable, or name another folder by --artifacts"
+                f"{path}: cannot be made: {error.strerror or error}; make room there and the "
+                "folder writable, or name another folder by --artifacts"
             ) from None
         return path
 

@@ -190,11 +190,13 @@ class Worker:
         where = f"see {self.log}{self._last_words()}"
         if late:
             return WorkerTimeout(
-                f"worker '{self.role}' did not finish {what} within {limit:g} s and was ended; {where}"
+                f"worker '{self.role}' did not finish {what} within {limit:g} s and was ended; "
+                f"{where}"
             )
         if code is None:
             return WorkerCrashed(
-                f"worker '{self.role}' answered {what} with nonsense and was ended ({error}); {where}"
+                f"worker '{self.role}' answered {what} with nonsense and was ended ({error}); "
+                f"{where}"
             )
         return WorkerCrashed(
             f"worker '{self.role}' ended during {what} with {_cause(code)}; {where}"

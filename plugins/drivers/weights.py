@@ -1,21 +1,13 @@
-"""Makes the weights that golden/ holds: python -m plugins.drivers.weights SUBJECT REASON.
-
-A checkpoint is trained on the synthetic set (minutes on one core); seeded weights need statistics
-measured on the photographs of their contract (half a minute).
-"""
+"""Makes the weights that golden/ holds: a trained checkpoint, or the statistics of seeded weights."""
 
 from __future__ import annotations
 
-import argparse
 import platform
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from plugins import contracts
 from plugins.drivers.cache import sources
-from plugins.drivers.lab import Lab
 from plugins.drivers.subject import ROOT, Picture, Subject
 from plugins.store import Producer, Store
 
@@ -66,29 +58,3 @@ def _measured(subject: Subject) -> dict[str, np.ndarray]:
     return subject.lab.call(
         "export", "calibrate", timeout=TRAINING_LIMIT_S, arrays=images, spec=subject.spec, seed=seed
     ).arrays
-
-
-def main() -> None:
-    """The command line."""
-    known = contracts.load_all()
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("subject", choices=sorted(known))
-    parser.add_argument("reason", help="why the weights change; recorded in golden/manifest.toml")
-    arguments = parser.parse_args()
-    contract = known[arguments.subject]
-    with tempfile.TemporaryDirectory() as folder:
-        lab = Lab(interpreters={}, artifacts=Path(folder), run=Path(folder), tell=print)
-        try:
-            annotations = Path(folder)
-            if contract.training:
-                from fixtures.shapes_set import write_set  # the set is a fixture; only this needs it
-
-                annotations = write_set(folder, "train", contract.training.images)
-            changed = make(Subject(contract, lab), arguments.reason, annotations)
-        finally:
-            lab.close()
-    print(f"{contract.weights.path}: {'rewritten' if changed else 'the same as before'}")
-
-
-if __name__ == "__main__":
-    main()

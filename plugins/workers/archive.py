@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import zipfile
 from collections import Counter
@@ -13,6 +14,8 @@ import torch
 from protocol import Refusal
 
 NMS = "aie::batch_nms"
+# What may limit an exponential's argument, and which of its inputs is the limit (None: a tensor).
+LIMITS = {"aten::clamp": 2, "aten::clamp_max": 1, "aten::hardtanh": 2, "aten::minimum": None}
 NMS_ATTRIBUTES = ("score_threshold", "iou_threshold", "max_size_per_class", "max_total_size")
 
 
@@ -59,6 +62,7 @@ def describe(module: torch.jit.ScriptModule) -> dict:
         "control_flow": sorted({n.kind() for n in nodes if n.kind() in ("prim::If", "prim::Loop")}),
         "nms": [_attributes(n) for n in nodes if n.kind() == NMS],
         "topk": [_int(list(n.inputs())[1]) for n in nodes if n.kind() == "aten::topk"],
+        "exponent_limits": _limits(nodes),
         "devices": sorted({str(v) for v in _constants(nodes) if isinstance(v, torch.device)}),
         "broken": sorted(_broken(module, nodes)),
         "parameters": len(module.state_dict()),
@@ -105,6 +109,22 @@ def _int(value):
     return value.toIValue()
 
 
+def _limits(nodes) -> list:
+    """Of each exponential what its input is clamped to, None if nothing; unknowns left out."""
+    limits = []
+    for source in [n.input().node() for n in nodes if n.kind() in ("aten::exp", "aten::exp_")]:
+        kind = source.kind().rstrip("_")
+        if kind not in LIMITS:
+            limits.append(None)
+        elif LIMITS[kind] is not None:
+            limits.append(_finite(list(source.inputs())[LIMITS[kind]].toIValue()))
+    return limits
+
+
+def _finite(value):
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
 def _constants(nodes) -> list:
     outputs = [n.output() for n in nodes if n.kind() == "prim::Constant"]
     return [o.toIValue() for o in outputs]
@@ -120,8 +140,8 @@ def _broken(module, nodes) -> list:
 
 
 def _format(module) -> str:
-    """The narrowest floating-point format in which every tensor is exact."""
-    tensors = [v.float() for v in module.state_dict().values() if v.is_floating_point()]
+    """The narrowest floating-point format in which every kernel is exact."""
+    tensors = [v.float() for v in module.state_dict().values() if v.dim() == 4]
     for dtype in (torch.bfloat16, torch.float16):
         if all(v.to(dtype).float().equal(v) for v in tensors):
             return str(dtype).split(".")[1]

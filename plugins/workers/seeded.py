@@ -40,6 +40,8 @@ def draw(network: nn.Module, seed: int) -> None:
             drawn = gain * random.uniform(0.8, 1.2, value.shape)
         elif name.endswith("norm.bias"):
             drawn = random.uniform(-0.2, 0.2, value.shape) * (".conv3." not in name)
+        elif name.endswith(".bias"):
+            drawn = np.zeros(value.shape)
         else:
             continue
         value.copy_(_tensor(drawn))

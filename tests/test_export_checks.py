@@ -1,0 +1,161 @@
+"""Checks of the exported file: accepted, and rejected in words."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from plugins.checks import export as checks
+from plugins.contracts import Recipe
+from plugins.failure import CheckFailure, Inconclusive
+from tests.oracles import TOLERANCE, detections, oracle
+
+CLAMP = 4.135166556742356  # log(1000 / 16)
+RECIPE = Recipe(200, 0.05, 0.5, 200, 100)
+CALL = {
+    "score_threshold": 0.05, "iou_threshold": 0.5, "max_size_per_class": 200, "max_total_size": 100,
+}  # fmt: skip
+CENSUS = {
+    "nms": [CALL], "topk": [200] * 5, "operators": {"aten::conv2d": 9}, "devices": ["cpu"],
+    "exponent_limits": [CLAMP] * 10, "broken": [],
+}  # fmt: skip
+RELATION = {
+    "refusal": "", "frozen": False, "score_bias_mean": -3.0, "score_bias_spread": 1.0,
+    "score_weight_std": 0.03, "differing": [], "tensors": 301, "head": 4, "format": "float32",
+    "explicit": False,
+}  # fmt: skip
+HEAD = [f"head.{name}" for name in "abcd"]
+
+
+def failure_of(check, *arguments, **named) -> CheckFailure:
+    with pytest.raises(CheckFailure) as failure:
+        check(*arguments, **named)
+    return failure.value
+
+
+def test_a_file_loads_or_says_why_it_does_not():
+    checks.check_loaded("")
+    assert "truncated" in failure_of(checks.check_loaded, "model.ts: truncated").what
+
+
+def test_the_recipe_s_graph_is_accepted():
+    checks.check_recipe(CENSUS, RECIPE, levels=5)
+
+
+def test_what_the_graph_computes_is_not_read_from_constants():
+    unknown = {**CENSUS, "nms": [{**CALL, "iou_threshold": None}], "topk": [None] * 5}
+    checks.check_recipe(unknown, RECIPE, levels=5)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"nms": []}, "the graph calls aie::batch_nms 0 times"),
+        ({"nms": [CALL] * 5}, "the graph calls aie::batch_nms 5 times"),
+        ({"nms": [{**CALL, "iou_threshold": 0.6}]}, "aie::batch_nms has another iou_threshold"),
+        ({"nms": [{**CALL, "max_total_size": 99}]}, "aie::batch_nms has another max_total_size"),
+        (
+            {"exponent_limits": [CLAMP, None]},
+            "the exponent of box sizes is limited otherwise",
+        ),
+        ({"exponent_limits": [88.0]}, "the exponent of box sizes is limited otherwise"),
+        ({"topk": [1000] * 5}, "candidates are chosen otherwise"),
+        ({"topk": [200] * 4}, "candidates are chosen otherwise"),
+        ({"topk": [200] * 4 + [100]}, "candidates are chosen otherwise"),
+    ],
+)
+def test_another_graph_fails_by_what_is_unlike(change, what):
+    assert failure_of(checks.check_recipe, {**CENSUS, **change}, RECIPE, levels=5).what == what
+
+
+def test_broken_tensors_are_named():
+    checks.check_constants(CENSUS)
+    failure = failure_of(checks.check_constants, {**CENSUS, "broken": ["head.cls_score.bias"]})
+    assert failure.what == "tensors of the file are broken"
+    assert failure.worst == ["head.cls_score.bias"]
+
+
+def test_only_the_cpu_may_be_written_into_the_graph():
+    checks.check_devices(CENSUS)
+    checks.check_devices({**CENSUS, "devices": []})
+    failure = failure_of(checks.check_devices, {**CENSUS, "devices": ["cpu", "cuda:0"]})
+    assert (failure.what, failure.actual) == ("a device is written into the graph", "cuda:0")
+
+
+def test_the_declared_weights_are_accepted():
+    checks.check_weights(RELATION)
+    checks.check_weights({**RELATION, "explicit": True})
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"refusal": "3 tensors are missing"}, "the file does not hold the weights of this model"),
+        (
+            {"score_bias_mean": -4.595, "score_bias_spread": 0.0, "score_weight_std": 0.01},
+            "the class head is untrained",
+        ),
+        ({"differing": ["a"]}, "hold the declared weights"),
+        ({"differing": ["a", *HEAD[:3]]}, "hold the declared weights"),
+        (
+            {"differing": ["a", *HEAD], "explicit": True},
+            "hold the declared weights",
+        ),
+    ],
+)
+def test_other_weights_fail(change, what):
+    assert what in failure_of(checks.check_weights, {**RELATION, **change}).what
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"differing": ["a", *HEAD]}, "weights that nobody declared"),
+        ({"refusal": "301 tensors are missing", "frozen": True}, "nameless constants"),
+    ],
+)
+def test_weights_that_cannot_be_compared_are_inconclusive(change, what):
+    with pytest.raises(Inconclusive, match=what):
+        checks.check_weights({**RELATION, **change})
+
+
+TRUTH = oracle(detections((0, 0.9, 10, 10, 60, 60), (1, 0.8, 100, 30, 200, 90)))
+RESULT = [TRUTH.result.boxes, TRUTH.result.labels[:, None], TRUTH.result.scores]
+
+
+def at(side: int, outputs=RESULT, refusal: str = "") -> SimpleNamespace:
+    return SimpleNamespace(side=side, outputs=outputs, refusal=refusal, oracle=TRUTH)
+
+
+def test_a_graph_that_means_the_same_at_both_sizes_is_accepted():
+    checks.check_sizes([at(256), at(320)], TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (at(320, refusal="shape mismatch"), "at 320: shape mismatch"),
+        (at(320, [RESULT[0] + 99, *RESULT[1:]]), "at 320: "),
+        (at(320, [np.zeros_like(o) for o in RESULT]), "at 320: "),
+    ],
+)
+def test_a_graph_that_is_wrong_at_one_size_depends_on_it(other, said):
+    failure = failure_of(checks.check_sizes, [at(256), other], TOLERANCE)
+    assert failure.what == "the graph depends on the size that was traced"
+    assert failure.actual.startswith(said)
+
+
+def test_a_graph_that_is_wrong_everywhere_is_not_blamed_on_its_size():
+    with pytest.raises(Inconclusive, match="the graph is wrong at every size"):
+        checks.check_sizes([at(256, refusal="x"), at(320, refusal="x")], TOLERANCE)
+
+
+@pytest.mark.parametrize("part", ["graph", "constants", "weights"])
+def test_two_exports_differ_by_the_part_that_is_named(part):
+    same = {"graph": "a" * 64, "constants": "b" * 64, "weights": "c" * 64}
+    checks.check_same_graph(same, dict(same))
+    failure = failure_of(checks.check_same_graph, {**same, part: "d" * 64}, same)
+    assert failure.what == f"what was traced changes the {part} of the file"
+    assert failure.actual.startswith(f"{part} dddddddddddd instead of ")
