@@ -19,7 +19,9 @@ from plugins.drivers.process import Worker, WorkerRefused
 CHAPTERS = [f"conformance/test_{name}.py" for name in ("export", "outputs", "numerics", "compile")]
 # A scene at each size decides. What needs detectron2 is not about a file, and a fresh process for
 # each file would take longer than everything else.
-SELECTION = "not detectron2 and not fresh_process and (scene or heap or test_export or test_compile)"
+SELECTION = (
+    "not detectron2 and not fresh_process and (scene or heap or test_export or test_compile)"
+)
 SPARED = ("cacheprovider", "hypothesispytest", "unraisableexception")  # no part in this, and slow
 
 
@@ -88,7 +90,9 @@ def judge(folder: Path, name: str, workers: Workers) -> dict:
         words += [word for name in SPARED for word in ("-p", f"no:{name}")]
         os._exit(int(pytest.main([*CHAPTERS, *words])))
     os.waitpid(process, 0)
-    runs = sorted((artifacts / "runs").glob("*/verdict.json"), key=lambda path: path.stat().st_mtime_ns)
+    runs = sorted(
+        (artifacts / "runs").glob("*/verdict.json"), key=lambda path: path.stat().st_mtime_ns
+    )
     return json.loads(runs[-1].read_text(encoding="utf-8"))
 
 

@@ -166,7 +166,6 @@ def test_a_detection_that_is_there_twice_fails():
     assert failure.expected == "IoU <= 0.5 within a class"
 
 
-@pytest.mark.xfail(reason="_doubles lets rounding excuse even bit-equal small boxes", strict=True)
 def test_a_small_detection_that_is_there_forty_times_fails():
     """Small boxes far out: rounding may turn any overlap of two of them into any other."""
     grid = np.stack(np.meshgrid(np.arange(10), np.arange(10)), -1).reshape(-1, 2) * 60.0 + 600

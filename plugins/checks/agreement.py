@@ -27,7 +27,6 @@ from plugins.checks.detections import (
 from plugins.checks.diagnosis import clipped, diagnose, differences
 from plugins.failure import CheckFailure
 
-
 # A cure also magnifies the rounding of what it cures: a sigmoid undone at 0.05 does by this much.
 AFTER_A_CURE = 20.0
 
@@ -252,7 +251,10 @@ def _doubles(found: Detections, oracle: Oracle, tolerance) -> list[tuple[float, 
     """Pairs of one class whose overlap no rounding brings below the threshold."""
     overlap = iou(found.boxes, found.boxes) - iou_allowance(found.boxes, found.boxes, tolerance)
     same = found.labels[:, None] == found.labels[None]
-    pairs = np.argwhere(np.triu((overlap > oracle.iou_threshold) & same, k=1))
+    # The same box twice is one detection too many, however small and however far out it lies.
+    real = (found.boxes[:, 2:] > found.boxes[:, :2]).all(1)
+    twins = (found.boxes[:, None] == found.boxes[None]).all(-1) & real[:, None]
+    pairs = np.argwhere(np.triu(((overlap > oracle.iou_threshold) | twins) & same, k=1))
     return sorted(((float(overlap[i, j]), int(i), int(j)) for i, j in pairs), reverse=True)
 
 

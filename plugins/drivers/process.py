@@ -31,6 +31,10 @@ class WorkerRefused(WorkerError):
     """The worker refused its input: a sentence with the file, the field and the cure."""
 
 
+class WorkerUnfit(WorkerRefused):
+    """The machine cannot do the work: never the product's fault."""
+
+
 class WorkerFailed(WorkerError):
     """An operation raised inside the worker, which lives on."""
 
@@ -94,7 +98,8 @@ class Worker:
             header, out = self._exchange(request, timeout, f"'{op}'")
         if header["ok"]:
             return Reply(header["result"], out)
-        raise (WorkerRefused if header["refused"] else WorkerFailed)(header["error"])
+        refused = WorkerUnfit if header.get("unfit") else WorkerRefused
+        raise (refused if header["refused"] else WorkerFailed)(header["error"])
 
     def close(self) -> None:
         """End the child: close its stream, give it a moment, then kill what is left of it."""

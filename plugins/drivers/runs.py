@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
-from plugins.drivers.process import Reply, WorkerFailed, WorkerRefused
+from plugins.drivers.process import Reply, WorkerFailed, WorkerRefused, WorkerUnfit
 
 if TYPE_CHECKING:
     from plugins.drivers.subject import Picture, Subject
@@ -140,8 +140,13 @@ def ordered(reply: Reply) -> list[np.ndarray]:
 
 
 def attempt(action) -> tuple:
-    """(what `action` returns, "") or (None, why the product could not do it)."""
+    """(what `action` returns, "") or (None, why the product could not do it).
+
+    A machine that cannot do the work is the lab's fault: that is raised, not returned.
+    """
     try:
         return action(), ""
+    except WorkerUnfit:
+        raise
     except (WorkerFailed, WorkerRefused) as error:
         return None, str(error).splitlines()[0]

@@ -18,7 +18,7 @@ from pathlib import Path
 import archive
 import ops
 import torch
-from protocol import Refusal
+from protocol import Unfit
 
 REAL = ("mindietorch", "torch_aie")
 EMULATOR = Path(__file__).resolve().parent / "emulator"
@@ -43,7 +43,7 @@ def bind():
     """Import the runtime once: a real one wherever it is installed, else the emulator.
 
     Raises:
-        Refusal: a real one is installed but broken; that must never turn into an emulated run.
+        Unfit: a real one is installed but broken; that must never turn into an emulated run.
     """
     if _bound:
         return _bound[0]
@@ -55,7 +55,7 @@ def bind():
         runtime = importlib.import_module(name)
         runtime.set_device(0)
     except Exception as error:
-        raise Refusal(
+        raise Unfit(
             f"{name} is installed but does not work: {str(error).strip() or repr(error)}; source "
             "CANN's set_env.sh and use the torch that it was built for"
         ) from None

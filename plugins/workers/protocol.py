@@ -31,6 +31,10 @@ class Refusal(Exception):
     """A worker refuses its input: one sentence with the file, the field and the cure."""
 
 
+class Unfit(Refusal):
+    """The machine, not the input, is what the worker cannot work with; a sentence with the cure."""
+
+
 def send(stream: BinaryIO, header: dict, arrays: dict[str, np.ndarray]) -> None:
     """Write one frame; `header` must be JSON-able, `arrays` of the dtypes in DTYPES.
 

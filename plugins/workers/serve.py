@@ -66,7 +66,8 @@ def _failure(error: Exception) -> dict:
         traceback.print_exc()
         sys.stderr.flush()
     sentence = str(error) if refused else f"{type(error).__name__}: {str(error).strip()}"
-    return {"ok": False, "refused": refused, "error": sentence}
+    unfit = isinstance(error, protocol.Unfit)
+    return {"ok": False, "refused": refused, "unfit": unfit, "error": sentence}
 
 
 if __name__ == "__main__":
