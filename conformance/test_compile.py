@@ -3,15 +3,21 @@
 import pytest
 
 from plugins.checks.compiled import check_placement, check_refused
+from plugins.checks.export import check_loaded
 from plugins.checks.outputs import check_same
 
 pytestmark = pytest.mark.npu
 
 
+@pytest.mark.clause("compile.loads")
+def test_the_file_loads_where_it_is_compiled(loading):
+    check_loaded(loading)
+
+
 @pytest.mark.clause("compile.placement")
 def test_nothing_falls_back_to_torch(compiled_case, contract, figure):
     info = compiled_case.subject.runs.open("aie", compiled_case.picture.side)
-    figure("options that this release does not know", len(info["options_not_known"]))
+    figure("unknown options", len(info["options_not_known"]))
     check_placement(info["left_in_torch"], contract.compile.left_in_torch)
 
 

@@ -47,7 +47,6 @@ CURES: dict[str, Callable[[Detections], Detections]] = {
     "boxes are x1 x2 y1 y2": _boxes(lambda b: b[:, [0, 2, 1, 3]]),
     "boxes are x y width height": _boxes(_from_sides),
     "boxes are centre x y, width height": _boxes(_from_centre),
-    "boxes are coordinate first": _boxes(lambda b: b.reshape(4, -1).T),
     "labels are shifted by +1": _labels(1),
     "labels are shifted by -1": _labels(-1),
     "scores are logits: the sigmoid is missing": _scores(lambda s: 1 / (1 + np.exp(-s))),
