@@ -36,7 +36,7 @@ BAD = [
     ("little_noise", "compile.repeatable", "two runs of one input differ"),
     ("truncated", "export.loads", "the file does not load"),
 ]
-GOOD = ["own", "frozen", "fine_tuned", "float32_nms"]
+GOOD = ["own", "frozen", "fine_tuned", "head_fine_tuned", "float32_nms"]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,10 @@ import recipe as rewrite
 import torch
 import torchvision
 
+# How many candidates behind the last of a class and level are looked at, and how near in logits they
+# must be to stand for it: twice what fp16 was seen to do to a logit.
+SPARE, NEAR_TIE = 56, 0.15
+
 
 def judge(
     network: torch.nn.Module, image: np.ndarray, recipe: dict, stock: dict, band: float
@@ -40,14 +44,15 @@ def judge(
 
 
 def _recipe(logits, deltas, anchors, recipe: dict, band: float) -> dict:
-    boxes, scores = rewrite.candidates(logits, deltas, anchors, recipe["topk_per_class"])
+    boxes, scores, chosen = _candidates(logits, deltas, anchors, recipe["topk_per_class"])
     floor = _below(recipe["score_threshold"], band)
     rows, labels = torch.nonzero(scores > floor, as_tuple=True)
-    boxes, scores = boxes[rows, labels], scores[rows, labels]
+    boxes, scores, chosen = boxes[rows, labels], scores[rows, labels], chosen[rows, labels]
     order = _best_first(scores)
-    boxes, scores, labels = boxes[order], scores[order], labels[order]
-    over = int((scores > recipe["score_threshold"]).sum())
-    kept = _suppress(boxes[:over], scores[:over], labels[:over], recipe)
+    boxes, scores, labels, chosen = boxes[order], scores[order], labels[order], chosen[order]
+    judged = torch.nonzero(chosen & (scores > recipe["score_threshold"]))[:, 0]
+    over = len(judged)
+    kept = judged[_suppress(boxes[judged], scores[judged], labels[judged], recipe)]
     rank = np.full(len(scores), -1, np.int64)
     rank[kept.numpy()] = np.arange(len(kept))
     full = len(kept) == recipe["max_total_size"]
@@ -60,6 +65,22 @@ def _recipe(logits, deltas, anchors, recipe: dict, band: float) -> dict:
         "kept": rank[:near],
         "over": np.array([over]),
     }
+
+
+def _candidates(logits, deltas, anchors, topk: int) -> tuple:
+    """The rewrite's candidates, and those behind the last one that rounding can put before it.
+
+    Returns:
+        boxes (N, classes, 4), scores (N, classes), chosen (N, classes): whether float64 takes it.
+    """
+    wide = min(topk + SPARE, *(len(level) for level in logits))
+    boxes, scores = rewrite.candidates(logits, deltas, anchors, wide)
+    levels = scores.reshape(len(logits), wide, -1)
+    chosen = torch.zeros_like(levels, dtype=torch.bool)
+    chosen[:, :topk] = True
+    nearly = torch.logit(levels) >= torch.logit(levels[:, topk - 1 : topk]) - NEAR_TIE
+    scores = torch.where(nearly, levels, torch.zeros_like(levels)).reshape(scores.shape)
+    return boxes, scores, chosen.reshape(scores.shape)
 
 
 def _best_first(scores):
