@@ -58,7 +58,15 @@ def _install(folder: Path) -> None:
     for name in FILES:
         print(f"installing {name}", flush=True)
         # Every package is pinned; constraints keep torch from choosing another numpy.
-        command = [*pip, "--progress-bar", "on", "-r", str(HERE / name), "-c", str(HERE / "suite.txt")]
+        command = [
+            *pip,
+            "--progress-bar",
+            "on",
+            "-r",
+            str(HERE / name),
+            "-c",
+            str(HERE / "suite.txt"),
+        ]
         code = subprocess.call(command)
         if code:
             sys.exit(f"pip could not install requirements/{name} (exit code {code}); see above")

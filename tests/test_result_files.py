@@ -1,4 +1,5 @@
 """Result triples and input files: what is written comes back, and what is wrong is named."""
+
 from __future__ import annotations
 
 import importlib
@@ -17,7 +18,7 @@ from plugins.failure import CheckFailure
 
 WORKERS = Path(__file__).resolve().parents[1] / "plugins" / "workers"
 with mock.patch.object(sys, "path", [str(WORKERS), *sys.path]):
-    result_files = importlib.import_module("result_files")      # by its bare name, as in a worker
+    result_files = importlib.import_module("result_files")  # by its bare name, as in a worker
 
 STEM = "000000000139"
 
@@ -47,11 +48,14 @@ def written(folder):
 
 # --- round trips -----------------------------------------------------------------------------
 
+
 @given(data=st.data(), rows=st.integers(1, 120))
 def test_what_is_written_is_read_back_bit_by_bit(tmp_path_factory, data, rows):
     folder = tmp_path_factory.mktemp("result")
-    triple = [data.draw(arrays.arrays(dtype, (rows, *trail)))
-              for dtype, trail in (("<f4", (4,)), ("<i8", (1,)), ("<f4", ()))]
+    triple = [
+        data.draw(arrays.arrays(dtype, (rows, *trail)))
+        for dtype, trail in (("<f4", (4,)), ("<i8", (1,)), ("<f4", ()))
+    ]
     result_files.write(folder, STEM, *triple, detections=rows)
     back = result_files.read(folder, STEM, detections=rows)
     assert [x.tobytes() for x in back] == [x.tobytes() for x in triple]
@@ -61,7 +65,10 @@ def test_what_is_written_is_read_back_bit_by_bit(tmp_path_factory, data, rows):
 
 def test_the_files_have_the_sources_names_and_lengths(written):
     assert {path.name: path.stat().st_size for path in written.iterdir()} == {
-        f"{STEM}_0.bin": 1600, f"{STEM}_1.bin": 800, f"{STEM}_2.bin": 400}
+        f"{STEM}_0.bin": 1600,
+        f"{STEM}_1.bin": 800,
+        f"{STEM}_2.bin": 400,
+    }
 
 
 def test_an_array_of_any_memory_order_is_written_in_c_order(folder):
@@ -85,6 +92,7 @@ def test_an_input_is_read_back_with_its_batch_axis(tmp_path, shape):
 
 
 # --- folders ---------------------------------------------------------------------------------
+
 
 def test_a_new_folder_can_be_entered_by_its_owner(folder):
     assert folder.stat().st_mode & 0o700 == 0o700
@@ -122,15 +130,20 @@ def test_a_write_that_fails_leaves_the_old_file_whole(written, monkeypatch):
 
 # --- bad arrays and files --------------------------------------------------------------------
 
-@pytest.mark.parametrize("k, change, named", [
-    (0, lambda x: x.astype(np.float16), "boxes: got float16"),
-    (0, lambda x: x.T, r"boxes: got float32 \(4, 100\)"),
-    (0, lambda x: x.astype(">f4"), "boxes: got >f4"),
-    (1, lambda x: x.astype(np.int32), "labels: got int32"),
-    (1, lambda x: x.reshape(-1), r"labels: got int64 \(100,\)"),
-    (1, lambda x: x.astype(np.float32), "labels: got float32"),
-    (2, lambda x: x.reshape(-1, 1), r"scores: got float32 \(100, 1\)"),
-    (2, lambda x: x[:99], r"scores: got float32 \(99,\)")])
+
+@pytest.mark.parametrize(
+    "k, change, named",
+    [
+        (0, lambda x: x.astype(np.float16), "boxes: got float16"),
+        (0, lambda x: x.T, r"boxes: got float32 \(4, 100\)"),
+        (0, lambda x: x.astype(">f4"), "boxes: got >f4"),
+        (1, lambda x: x.astype(np.int32), "labels: got int32"),
+        (1, lambda x: x.reshape(-1), r"labels: got int64 \(100,\)"),
+        (1, lambda x: x.astype(np.float32), "labels: got float32"),
+        (2, lambda x: x.reshape(-1, 1), r"scores: got float32 \(100, 1\)"),
+        (2, lambda x: x[:99], r"scores: got float32 \(99,\)"),
+    ],
+)
 def test_an_array_of_another_kind_is_refused_and_nothing_is_written(folder, k, change, named):
     triple = list(detections())
     triple[k] = change(triple[k])
@@ -145,10 +158,17 @@ def test_a_stem_that_leaves_the_folder_is_refused(folder, stem):
         result_files.write(folder, stem, *detections())
 
 
-@pytest.mark.parametrize("k, change, hint", [
-    (0, lambda data: data[:-4], "cut short"), (0, lambda data: data + b"\0", "too long"),
-    (0, lambda data: data[:800], "float16"), (1, lambda data: data[:400], "int32"),
-    (2, lambda data: data * 2, "float64"), (2, lambda data: b"", "cut short")])
+@pytest.mark.parametrize(
+    "k, change, hint",
+    [
+        (0, lambda data: data[:-4], "cut short"),
+        (0, lambda data: data + b"\0", "too long"),
+        (0, lambda data: data[:800], "float16"),
+        (1, lambda data: data[:400], "int32"),
+        (2, lambda data: data * 2, "float64"),
+        (2, lambda data: b"", "cut short"),
+    ],
+)
 def test_a_file_of_another_length_is_named_with_what_it_may_be(written, k, change, hint):
     path = written / f"{STEM}_{k}.bin"
     path.write_bytes(change(path.read_bytes()))
@@ -182,17 +202,22 @@ def test_an_input_of_another_kind_is_refused(tmp_path, dtype):
 
 # --- the judge bites -------------------------------------------------------------------------
 
-@pytest.mark.parametrize("k, change, named", [
-    (0, lambda b, n, s: b.T.tobytes(), "does not hold the boxes: it is transposed"),
-    (0, lambda b, n, s: b.astype(">f4").tobytes(), "it is big-endian"),
-    (0, lambda b, n, s: b.astype("<f2").tobytes(), "it is written as float16"),
-    (0, lambda b, n, s: s.tobytes(), "it holds the scores"),
-    (1, lambda b, n, s: n.astype("<i4").tobytes(), "the labels: it is written as int32"),
-    (1, lambda b, n, s: n.astype("<f4").tobytes(), "it is written as float32"),
-    (2, lambda b, n, s: n.tobytes(), "does not hold the scores: it holds the labels"),
-    (2, lambda b, n, s: s[:50].tobytes(), "it is cut short"),
-    (2, lambda b, n, s: s.tobytes() + b"\0", "it goes on after them"),
-    (2, lambda b, n, s: s[::-1].tobytes(), "other values")])
+
+@pytest.mark.parametrize(
+    "k, change, named",
+    [
+        (0, lambda b, n, s: b.T.tobytes(), "does not hold the boxes: it is transposed"),
+        (0, lambda b, n, s: b.astype(">f4").tobytes(), "it is big-endian"),
+        (0, lambda b, n, s: b.astype("<f2").tobytes(), "it is written as float16"),
+        (0, lambda b, n, s: s.tobytes(), "it holds the scores"),
+        (1, lambda b, n, s: n.astype("<i4").tobytes(), "the labels: it is written as int32"),
+        (1, lambda b, n, s: n.astype("<f4").tobytes(), "it is written as float32"),
+        (2, lambda b, n, s: n.tobytes(), "does not hold the scores: it holds the labels"),
+        (2, lambda b, n, s: s[:50].tobytes(), "it is cut short"),
+        (2, lambda b, n, s: s.tobytes() + b"\0", "it goes on after them"),
+        (2, lambda b, n, s: s[::-1].tobytes(), "other values"),
+    ],
+)
 def test_a_file_with_something_else_is_called_by_its_name(written, k, change, named):
     (written / f"{STEM}_{k}.bin").write_bytes(change(*detections()))
     with pytest.raises(CheckFailure, match=f"{STEM}_{k}.bin .*{named}"):
@@ -218,15 +243,19 @@ def test_the_values_of_a_sound_result_pass():
     checks.check_values(*detections(valid=0), classes=80)
 
 
-@pytest.mark.parametrize("change, what", [
-    (lambda b, n, s: (b, n, s * 2), "_2 does not hold scores"),
-    (lambda b, n, s: (b, n, s * np.nan), "_2 does not hold scores"),
-    (lambda b, n, s: (b, n, s[::-1]), "not in descending order"),
-    (lambda b, n, s: (b, n + 80, s), "_1 does not hold labels"),
-    (lambda b, n, s: (b, n - 1, s), "_1 does not hold labels"),
-    (lambda b, n, s: (b * np.inf, n, s), "not finite"),
-    (lambda b, n, s: (b.T.copy(), n, s), "laid out coordinate-first"),
-    (lambda b, n, s: (b[:, [2, 3, 0, 1]], n, s), "_0 does not hold boxes")])
+@pytest.mark.parametrize(
+    "change, what",
+    [
+        (lambda b, n, s: (b, n, s * 2), "_2 does not hold scores"),
+        (lambda b, n, s: (b, n, s * np.nan), "_2 does not hold scores"),
+        (lambda b, n, s: (b, n, s[::-1]), "not in descending order"),
+        (lambda b, n, s: (b, n + 80, s), "_1 does not hold labels"),
+        (lambda b, n, s: (b, n - 1, s), "_1 does not hold labels"),
+        (lambda b, n, s: (b * np.inf, n, s), "not finite"),
+        (lambda b, n, s: (b.T.copy(), n, s), "laid out coordinate-first"),
+        (lambda b, n, s: (b[:, [2, 3, 0, 1]], n, s), "_0 does not hold boxes"),
+    ],
+)
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_values_in_the_wrong_place_are_found(change, what):
     with pytest.raises(CheckFailure, match=what):

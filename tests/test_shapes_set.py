@@ -1,4 +1,5 @@
 """The synthetic set is the same everywhere, is sound COCO, and holds what it promises to hold."""
+
 from __future__ import annotations
 
 import hashlib
@@ -28,8 +29,11 @@ def pixels_of(annotations, record):
 
 
 def boxes_of(dataset, number, iscrowd=0):
-    return [a["bbox"] for a in dataset["annotations"]
-            if a["image_id"] == number and a["iscrowd"] == iscrowd]
+    return [
+        a["bbox"]
+        for a in dataset["annotations"]
+        if a["image_id"] == number and a["iscrowd"] == iscrowd
+    ]
 
 
 def test_the_content_is_the_same_on_every_platform(annotations, dataset):
@@ -37,24 +41,29 @@ def test_the_content_is_the_same_on_every_platform(annotations, dataset):
     for record in dataset["images"]:
         digest.update(pixels_of(annotations, record).tobytes())
     assert digest.hexdigest() == (
-        "54c28469d23d4dff142e767efe473bb2e34e880c62a75ac4f231ca3a31a8102a")
+        "54c28469d23d4dff142e767efe473bb2e34e880c62a75ac4f231ca3a31a8102a"
+    )
 
 
 def test_a_short_set_is_the_beginning_of_a_long_one(tmp_path, dataset):
     short = json.loads(shapes_set.write_set(tmp_path, "val", 5, seed=0).read_text())
     assert short["images"] == dataset["images"][:5]
-    assert short["annotations"] == dataset["annotations"][:len(short["annotations"])]
+    assert short["annotations"] == dataset["annotations"][: len(short["annotations"])]
 
 
 def test_another_seed_or_split_gives_other_images():
-    images = [shapes_set.draw_image(split, 0, seed)[0].tobytes()
-              for split in shapes_set.SPLITS for seed in (0, 1)]
+    images = [
+        shapes_set.draw_image(split, 0, seed)[0].tobytes()
+        for split in shapes_set.SPLITS
+        for seed in (0, 1)
+    ]
     assert len(set(images)) == 4
 
 
 def test_the_splits_share_no_image_id():
-    train, val = ({shapes_set.image_id(split, k) for k in range(10000)}
-                  for split in shapes_set.SPLITS)
+    train, val = (
+        {shapes_set.image_id(split, k) for k in range(10000)} for split in shapes_set.SPLITS
+    )
     assert len(train) == len(val) == 10000 and not train & val
 
 
@@ -101,7 +110,7 @@ def test_a_shape_is_as_large_as_it_is_asked_to_be(name, size):
 
 def test_an_annotated_box_is_tight_around_what_is_painted():
     canvas = np.full((60, 80, 3), -1, np.int64)
-    mask = shapes_set._mask("triangle", 20, 20)[:, ::-1]      # its top row is empty
+    mask = shapes_set._mask("triangle", 20, 20)[:, ::-1]  # its top row is empty
     shape = shapes_set._stamp(np.random.RandomState(0), canvas, mask, (25, 30), category=7)
     y, x = np.nonzero((canvas >= 0).all(axis=2))
     assert shape.box == (x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1)
@@ -113,8 +122,12 @@ def test_objects_overlap_little(dataset):
         boxes = boxes_of(dataset, record["id"])
         for k, a in enumerate(boxes):
             for b in boxes[:k]:
-                common = np.prod([max(min(a[i] + a[i + 2], b[i] + b[i + 2]) - max(a[i], b[i]), 0)
-                                  for i in (0, 1)])
+                common = np.prod(
+                    [
+                        max(min(a[i] + a[i + 2], b[i] + b[i + 2]) - max(a[i], b[i]), 0)
+                        for i in (0, 1)
+                    ]
+                )
                 # The bound holds for boxes as placed; the border may then cut one of them.
                 assert common <= 0.3 * min(a[2] * a[3], b[2] * b[3])
 
@@ -122,12 +135,15 @@ def test_objects_overlap_little(dataset):
 def test_the_set_holds_what_shows_faults(dataset):
     sizes = {record["id"]: (record["width"], record["height"]) for record in dataset["images"]}
     counts = {k: len(boxes_of(dataset, k)) for k in sizes}
-    cut = [a for a in dataset["annotations"] if a["bbox"][0] == 0
-           or a["bbox"][0] + a["bbox"][2] == sizes[a["image_id"]][0]]
-    assert sum(not count for count in counts.values()) >= 2           # images without objects
-    assert sum(count >= 8 for count in counts.values()) >= 5          # crowded ones
+    cut = [
+        a
+        for a in dataset["annotations"]
+        if a["bbox"][0] == 0 or a["bbox"][0] + a["bbox"][2] == sizes[a["image_id"]][0]
+    ]
+    assert sum(not count for count in counts.values()) >= 2  # images without objects
+    assert sum(count >= 8 for count in counts.values()) >= 5  # crowded ones
     assert sum(a["iscrowd"] for a in dataset["annotations"]) >= 4
-    assert len(cut) >= 20                                             # objects at a border
+    assert len(cut) >= 20  # objects at a border
     assert len(set(sizes.values())) == COUNT
     assert min(w / h for w, h in sizes.values()) < 0.7 < 1.4 < max(w / h for w, h in sizes.values())
 
@@ -135,8 +151,11 @@ def test_the_set_holds_what_shows_faults(dataset):
 def test_a_crowded_image_holds_one_class(dataset):
     for index in range(3, COUNT, 8):
         number = shapes_set.image_id("val", index)
-        categories = {a["category_id"] for a in dataset["annotations"]
-                      if a["image_id"] == number and not a["iscrowd"]}
+        categories = {
+            a["category_id"]
+            for a in dataset["annotations"]
+            if a["image_id"] == number and not a["iscrowd"]
+        }
         assert len(categories) == 1
 
 
@@ -144,7 +163,15 @@ def test_a_crowded_image_holds_one_class(dataset):
 def test_pycocotools_scores_perfect_boxes_1_and_shifted_ones_less(annotations, shift, low, high):
     coco = pytest.importorskip("pycocotools.coco").COCO(str(annotations))
     evaluator = pytest.importorskip("pycocotools.cocoeval").COCOeval(
-        coco, coco.loadRes([{**a, "bbox": [a["bbox"][0] + shift, *a["bbox"][1:]], "score": 0.9}
-                            for a in coco.dataset["annotations"] if not a["iscrowd"]]), "bbox")
+        coco,
+        coco.loadRes(
+            [
+                {**a, "bbox": [a["bbox"][0] + shift, *a["bbox"][1:]], "score": 0.9}
+                for a in coco.dataset["annotations"]
+                if not a["iscrowd"]
+            ]
+        ),
+        "bbox",
+    )
     evaluator.evaluate(), evaluator.accumulate(), evaluator.summarize()
     assert low <= evaluator.stats[0] <= high

@@ -51,7 +51,9 @@ def attribute(found: Detections, oracle: Oracle, stock: Detections, tolerance) -
         else:
             defects.append(stock.row(row))
     lost = len(defects)
-    return Attribution(len(stock), len(stock) - intended - precision - lost, intended, precision, defects)
+    return Attribution(
+        len(stock), len(stock) - intended - precision - lost, intended, precision, defects
+    )
 
 
 def check_no_defect(parts: Attribution) -> None:

@@ -3,6 +3,7 @@
 Nothing here is shared with the code under judgement: sizes in exact fractions, the resize in
 float64, one pixel at a time as the half-pixel rule says. Bands come from the contract.
 """
+
 from __future__ import annotations
 
 import math
@@ -20,6 +21,7 @@ def expected_size(width: int, height: int, *, shortest: int, longest: int) -> tu
     Exact fractions, rounded to a double where the source's arithmetic rounds: once in the scale,
     once in each product. (float(Fraction) rounds to nearest, as a division does.)
     """
+
     def times(side: int, scale: Fraction) -> Fraction:
         return Fraction(float(side * Fraction(float(scale))))
 
@@ -52,15 +54,24 @@ def check_size(geometry: Sequence[int], *, shortest: int, longest: int) -> None:
         raise CheckFailure(
             f"an image of {width}x{height} px is resized to the wrong size",
             expected=f"{_by(expected)} px (shortest {shortest}, longest {longest})",
-            actual=f"{_by(obtained)} px")
+            actual=f"{_by(obtained)} px",
+        )
 
 
 def _by(sides: Sequence[int]) -> str:
     return "x".join(str(side) for side in sides)
 
 
-def check_input(tensor: np.ndarray, pixels: np.ndarray, *, shortest: int, longest: int, size: int,
-                mean: Sequence[float], band: float) -> None:
+def check_input(
+    tensor: np.ndarray,
+    pixels: np.ndarray,
+    *,
+    shortest: int,
+    longest: int,
+    size: int,
+    mean: Sequence[float],
+    band: float,
+) -> None:
     """The input is the image: resized, minus the mean exactly, padded with exact zeros.
 
     Args:
@@ -84,7 +95,8 @@ def check_input(tensor: np.ndarray, pixels: np.ndarray, *, shortest: int, longes
         expected=f"whole grey levels minus {tuple(mean)}, within {band:.4g} of bilinear",
         actual=f"{_differ(difference)}; {'' if exact else 'not '}whole grey levels minus the mean",
         worst=_worst(difference, inner, reference - mean),
-        needed=f"smallest band that would have passed: {difference.max():.4g}" if exact else None)
+        needed=f"smallest band that would have passed: {difference.max():.4g}" if exact else None,
+    )
 
 
 def _laid_out(tensor: np.ndarray, size: int) -> np.ndarray:
@@ -95,10 +107,15 @@ def _laid_out(tensor: np.ndarray, size: int) -> np.ndarray:
         nhwc = tensor.shape == (size, size, 3)
         raise CheckFailure(
             "the input is laid out channels-last" if nhwc else "the input has the wrong form",
-            expected=f"float32 (3, {size}, {size})", actual=f"{tensor.dtype} {tensor.shape}")
+            expected=f"float32 (3, {size}, {size})",
+            actual=f"{tensor.dtype} {tensor.shape}",
+        )
     if not np.isfinite(tensor).all():
-        raise CheckFailure("the input holds numbers that are not finite", expected="0",
-                           actual=f"{np.count_nonzero(~np.isfinite(tensor))} of {tensor.size}")
+        raise CheckFailure(
+            "the input holds numbers that are not finite",
+            expected="0",
+            actual=f"{np.count_nonzero(~np.isfinite(tensor))} of {tensor.size}",
+        )
     return tensor
 
 
@@ -108,9 +125,11 @@ def _check_padding(tensor: np.ndarray, width: int, height: int) -> None:
     if padding.any():
         plane, y, x = np.unravel_index(np.abs(padding).argmax(), padding.shape)
         raise CheckFailure(
-            "the padding is not zero", expected=f"0 right of {width} px and below {height} px",
+            "the padding is not zero",
+            expected=f"0 right of {width} px and below {height} px",
             actual=f"{np.count_nonzero(padding)} other values",
-            worst=[f"plane {plane}, y {y}, x {x}: {padding[plane, y, x]:.4g}"])
+            worst=[f"plane {plane}, y {y}, x {x}: {padding[plane, y, x]:.4g}"],
+        )
 
 
 def _diagnosis(inner: np.ndarray, reference: np.ndarray, mean: np.ndarray, band: float) -> str:
@@ -142,12 +161,15 @@ def _differ(difference: np.ndarray) -> str:
 def _worst(difference: np.ndarray, obtained: np.ndarray, expected: np.ndarray) -> list[str]:
     order = np.argsort(difference, axis=None)[::-1][:5]
     spots = zip(*np.unravel_index(order, difference.shape))
-    return [f"y {y}, x {x}, plane {c}: {obtained[y, x, c]:.4g}, expected {expected[y, x, c]:.4g}"
-            for y, x, c in spots]
+    return [
+        f"y {y}, x {x}, plane {c}: {obtained[y, x, c]:.4g}, expected {expected[y, x, c]:.4g}"
+        for y, x, c in spots
+    ]
 
 
-def check_restored(restored: np.ndarray, boxes: np.ndarray, geometry: Sequence[int], *,
-                   tolerance: float) -> None:
+def check_restored(
+    restored: np.ndarray, boxes: np.ndarray, geometry: Sequence[int], *, tolerance: float
+) -> None:
     """`restored` (N, 4), px of the image, is `boxes` (N, 4), px of the input, axis by axis.
 
     Args:
@@ -156,24 +178,33 @@ def check_restored(restored: np.ndarray, boxes: np.ndarray, geometry: Sequence[i
     """
     width, height, new_width, new_height = geometry
     boxes, restored = (np.asarray(one, np.float64).reshape(-1, 4) for one in (boxes, restored))
-    factors = {name: np.array([x, y, x, y]) for name, x, y in (
-        ("", width / new_width, height / new_height),
-        ("x is restored with the height's scale", height / new_height, height / new_height),
-        ("y is restored with the width's scale", width / new_width, width / new_width),
-        ("width and height are swapped", height / new_height, width / new_width),
-        ("the boxes are not restored", 1, 1))}
+    factors = {
+        name: np.array([x, y, x, y])
+        for name, x, y in (
+            ("", width / new_width, height / new_height),
+            ("x is restored with the height's scale", height / new_height, height / new_height),
+            ("y is restored with the width's scale", width / new_width, width / new_width),
+            ("width and height are swapped", height / new_height, width / new_width),
+            ("the boxes are not restored", 1, 1),
+        )
+    }
     expected = boxes * factors.pop("")
     error = np.abs(restored - expected)
     if not (error > tolerance).any() and np.isfinite(restored).all():
         return
-    fits = [name for name, factor in factors.items()
-            if np.allclose(restored, boxes * factor, rtol=0, atol=tolerance)]
+    fits = [
+        name
+        for name, factor in factors.items()
+        if np.allclose(restored, boxes * factor, rtol=0, atol=tolerance)
+    ]
     k = int(error.max(axis=1).argmax())
     raise CheckFailure(
         fits[0] if fits else "boxes do not lead back to the image",
-        expected=f"within {tolerance:.4g} px", actual=f"off by {error.max():.4g} px",
+        expected=f"within {tolerance:.4g} px",
+        actual=f"off by {error.max():.4g} px",
         worst=[f"box {k}: {restored[k].round(3)}, expected {expected[k].round(3)}"],
-        needed=f"smallest tolerance that would have passed: {error.max():.4g} px")
+        needed=f"smallest tolerance that would have passed: {error.max():.4g} px",
+    )
 
 
 def check_categories(obtained: np.ndarray, labels: np.ndarray, category_ids: Sequence[int]) -> None:
@@ -183,6 +214,8 @@ def check_categories(obtained: np.ndarray, labels: np.ndarray, category_ids: Seq
     wrong = np.flatnonzero(expected != obtained)
     if wrong.size:
         raise CheckFailure(
-            "labels are mapped to the wrong categories", expected="label k is the k-th smallest id",
+            "labels are mapped to the wrong categories",
+            expected="label k is the k-th smallest id",
             actual=f"{wrong.size} of {labels.size} differ",
-            worst=[f"label {labels[k]}: {obtained[k]}, expected {expected[k]}" for k in wrong])
+            worst=[f"label {labels[k]}: {obtained[k]}, expected {expected[k]}" for k in wrong],
+        )

@@ -38,7 +38,9 @@ def bad_calls() -> list[BadCall]:
         BadCall("other_classes", ("scores", "[1, 5, 4]"), scores=(1, 5, 4)),
         BadCall("integer_boxes", ("bbox", "Long"), dtypes=("int64", "float32")),
         BadCall("mixed_dtypes", ("scores", "Half"), dtypes=("float32", "float16")),
-        BadCall("threshold_above_one", ("score_threshold", "1.5"), arguments={"score_threshold": 1.5}),
+        BadCall(
+            "threshold_above_one", ("score_threshold", "1.5"), arguments={"score_threshold": 1.5}
+        ),
         BadCall("iou_nan", ("iou_threshold", "nan"), arguments={"iou_threshold": float("nan")}),
         BadCall("no_room", ("max_total_size", "0"), arguments={"max_total_size": 0}),
     ]
@@ -55,7 +57,10 @@ class RoiCase:
     def arrays(self, dtype: str) -> tuple[list[np.ndarray], np.ndarray]:
         """feats [(2, 3, H, W)] and rois (K, 5) = image, x1, y1, x2, y2 in px."""
         random = np.random.RandomState(56)
-        feats = [random.standard_normal((2, 3, 24 >> i, 32 >> i)).astype(dtype) for i in range(self.levels)]
+        feats = [
+            random.standard_normal((2, 3, 24 >> i, 32 >> i)).astype(dtype)
+            for i in range(self.levels)
+        ]
         corner = random.randint(-16, 96, size=(12, 2))
         size = random.randint(0, 128, size=(12, 2))
         image = random.randint(0, 2, size=(12, 1))
@@ -99,7 +104,8 @@ def check_described(described: dict, wanted: NmsResult) -> None:
         real = {"shape": list(array.shape), "dtype": array.dtype.name}
         if described[name] != real:
             raise CheckFailure(
-                f"the Meta kernel describes another '{name}'", expected=str(real),
+                f"the Meta kernel describes another '{name}'",
+                expected=str(real),
                 actual=str(described[name]),
             )
 

@@ -1,4 +1,5 @@
 """Does a result folder hold what the model returned? Read here byte by byte, on its own terms."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -28,13 +29,15 @@ def check_folder(folder: Path | str, results: Mapping[str, Sequence[np.ndarray]]
             expected=f"{len(expected)} files",
             actual=f"{len(present)} files, {len(lost)} missing, {len(extra)} of no image",
             worst=[f"missing: {name}" for name in lost[:3]] + [f"extra: {name}" for name in extra],
-            see={"results": str(folder)})
+            see={"results": str(folder)},
+        )
     for stem, arrays in results.items():
         check_triple(folder, stem, *arrays)
 
 
-def check_triple(folder: Path | str, stem: str, boxes: np.ndarray, labels: np.ndarray,
-                 scores: np.ndarray) -> None:
+def check_triple(
+    folder: Path | str, stem: str, boxes: np.ndarray, labels: np.ndarray, scores: np.ndarray
+) -> None:
     """_0, _1, _2 hold boxes, labels, scores: C order, little-endian, nothing cast."""
     arrays = dict(zip(PARTS, (boxes, labels, scores)))
     for k, (name, array) in enumerate(arrays.items()):
@@ -44,12 +47,15 @@ def check_triple(folder: Path | str, stem: str, boxes: np.ndarray, labels: np.nd
             raise CheckFailure(
                 f"{path.name} does not hold the {name}: {_diagnosis(data, name, arrays)}",
                 expected=f"{len(wanted)} bytes, {DTYPES[name]} {np.shape(array)}",
-                actual=f"{len(data)} bytes", worst=_first_difference(data, wanted, DTYPES[name]),
-                see={"file": str(path)})
+                actual=f"{len(data)} bytes",
+                worst=_first_difference(data, wanted, DTYPES[name]),
+                see={"file": str(path)},
+            )
 
 
-def check_values(boxes: np.ndarray, labels: np.ndarray, scores: np.ndarray, *,
-                 classes: int) -> None:
+def check_values(
+    boxes: np.ndarray, labels: np.ndarray, scores: np.ndarray, *, classes: int
+) -> None:
     """What each file holds, told from its values alone; for a folder whose model is not at hand.
 
     Scores lie in [0, 1], in descending order, then zeros; labels are 0..classes-1; boxes are finite
@@ -70,9 +76,13 @@ def check_values(boxes: np.ndarray, labels: np.ndarray, scores: np.ndarray, *,
     for what, found in broken.items():
         if found:
             raise CheckFailure(
-                what, expected=f"boxes x1<=x2, y1<=y2; labels 0..{classes - 1}; scores 0..1",
-                actual="; ".join(f"{name} {part.min():.4g}..{part.max():.4g}"
-                                 for name, part in zip(PARTS, (boxes, labels, scores))))
+                what,
+                expected=f"boxes x1<=x2, y1<=y2; labels 0..{classes - 1}; scores 0..1",
+                actual="; ".join(
+                    f"{name} {part.min():.4g}..{part.max():.4g}"
+                    for name, part in zip(PARTS, (boxes, labels, scores))
+                ),
+            )
 
 
 def _inverted(rows: np.ndarray) -> bool:
@@ -82,8 +92,11 @@ def _inverted(rows: np.ndarray) -> bool:
 def _diagnosis(data: bytes, name: str, arrays: Mapping[str, np.ndarray]) -> str:
     """Name what the file holds instead: the usual mistakes are tried in turn."""
     array = np.asarray(arrays[name])
-    suspects = {f"it holds the {other}": np.asarray(arrays[other]).astype(DTYPES[other])
-                for other in PARTS if other != name}
+    suspects = {
+        f"it holds the {other}": np.asarray(arrays[other]).astype(DTYPES[other])
+        for other in PARTS
+        if other != name
+    }
     suspects["it is big-endian"] = array.astype(DTYPES[name].replace("<", ">"))
     suspects["it is transposed (coordinate-first)"] = array.T.astype(DTYPES[name])
     for kind in ("<f2", "<f4", "<f8", "<i4", "<i8"):
@@ -101,7 +114,7 @@ def _diagnosis(data: bytes, name: str, arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def _cast(array: np.ndarray, kind: str) -> np.ndarray:
-    with np.errstate(all="ignore"):      # a cast that cannot hold the values is a guess that fails
+    with np.errstate(all="ignore"):  # a cast that cannot hold the values is a guess that fails
         return array.astype(kind)
 
 
@@ -109,18 +122,25 @@ def _first_difference(data: bytes, wanted: bytes, dtype: str) -> list[str]:
     if len(data) != len(wanted):
         return []
     one, other = (np.frombuffer(part, dtype) for part in (data, wanted))
-    k = int(np.flatnonzero(one.view("u1").reshape(len(one), -1)
-                           != other.view("u1").reshape(len(one), -1))[0] // one.itemsize)
+    k = int(
+        np.flatnonzero(
+            one.view("u1").reshape(len(one), -1) != other.view("u1").reshape(len(one), -1)
+        )[0]
+        // one.itemsize
+    )
     return [f"number {k}: {one[k]:.6g}, expected {other[k]:.6g}"]
 
 
-def check_read_back(found: Mapping[str, np.ndarray],
-                    results: Mapping[str, Sequence[np.ndarray]]) -> None:
+def check_read_back(
+    found: Mapping[str, np.ndarray], results: Mapping[str, Sequence[np.ndarray]]
+) -> None:
     """boxes (n, D, 4), labels (n, D, 1), scores (n, D) as read are those of `results`, in order."""
     for k, name in enumerate(PARTS):
         for row, (stem, arrays) in enumerate(results.items()):
             wanted, obtained = np.asarray(arrays[k]), np.asarray(found[name][row])
             if wanted.shape != obtained.shape or not np.array_equal(wanted, obtained):
                 raise CheckFailure(
-                    f"the {name} of {stem} come back changed", expected=f"{wanted.shape}, the same",
-                    actual=f"{obtained.shape}, other values or another shape")
+                    f"the {name} of {stem} come back changed",
+                    expected=f"{wanted.shape}, the same",
+                    actual=f"{obtained.shape}, other values or another shape",
+                )

@@ -8,6 +8,7 @@ contiguous labels to category ids.
 The planes are written straight into a reused buffer: bit by bit what the plain form gives (copy,
 subtract, pad, transpose), in about half its time.
 """
+
 from __future__ import annotations
 
 import math
@@ -22,7 +23,7 @@ import cv2
 import numpy as np
 from protocol import Refusal
 
-MEAN = (103.53, 116.28, 123.675)     # grey levels, BGR
+MEAN = (103.53, 116.28, 123.675)  # grey levels, BGR
 JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 # In JPEG's coded data ff is followed by 00 (stuffing), d0-d7 (restart) or ff (fill).
 MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -30,6 +31,7 @@ MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 class Geometry(NamedTuple):
     """Sizes in px of an image as decoded and as resized; what `restore` needs."""
+
     width: int
     height: int
     resized_width: int
@@ -60,16 +62,20 @@ def read(path: Path | str) -> np.ndarray:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise Refusal(f"{path}: the image cannot be read ({error.strerror}); "
-                      "check the path and its permissions") from error
+        raise Refusal(
+            f"{path}: the image cannot be read ({error.strerror}); "
+            "check the path and its permissions"
+        ) from error
     if not data:
         raise Refusal(f"{path}: the image file is empty (0 bytes); copy it again")
     if not _ends(data):
         raise Refusal(f"{path}: the image file is cut short after {len(data)} bytes; copy it again")
     pixels = _decode(data)
     if pixels is None:
-        raise Refusal(f"{path}: not an image that OpenCV {cv2.__version__} can decode "
-                      f"(it begins with {data[:8]!r}); give a JPEG or PNG file")
+        raise Refusal(
+            f"{path}: not an image that OpenCV {cv2.__version__} can decode "
+            f"(it begins with {data[:8]!r}); give a JPEG or PNG file"
+        )
     return pixels
 
 
@@ -98,19 +104,25 @@ def _jpeg_ends(data: bytes) -> bool:
             return False
         if marker.group()[1] == 0xD9:
             return True
-        at = marker.end() + int.from_bytes(data[marker.end():marker.end() + 2], "big")
+        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
 
 
 def _png_ends(data: bytes) -> bool:
     at = len(PNG)
-    while data[at + 4:at + 8] != b"IEND" and at < len(data):
-        at += 12 + int.from_bytes(data[at:at + 4], "big")
+    while data[at + 4 : at + 8] != b"IEND" and at < len(data):
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
     return at + 12 <= len(data)
 
 
-def prepare(path: Path | str, *, shortest: int, longest: int, size: int,
-            mean: Sequence[float] = MEAN, out: np.ndarray | None = None,
-            ) -> tuple[np.ndarray, Geometry]:
+def prepare(
+    path: Path | str,
+    *,
+    shortest: int,
+    longest: int,
+    size: int,
+    mean: Sequence[float] = MEAN,
+    out: np.ndarray | None = None,
+) -> tuple[np.ndarray, Geometry]:
     """The model's input for one image file.
 
     Args:
@@ -126,8 +138,10 @@ def prepare(path: Path | str, *, shortest: int, longest: int, size: int,
     height, width = pixels.shape[:2]
     target = resized_size(width, height, shortest=shortest, longest=longest)
     if not (1 <= min(target) and max(target) <= size):
-        raise Refusal(f"{path}: {width}x{height} px would become {target[0]}x{target[1]} px, which "
-                      f"does not fit 1..{size} px; leave this image out")
+        raise Refusal(
+            f"{path}: {width}x{height} px would become {target[0]}x{target[1]} px, which "
+            f"does not fit 1..{size} px; leave this image out"
+        )
     tensor = np.empty((3, size, size), np.float32) if out is None else out
     _fill(tensor, cv2.resize(pixels, target, interpolation=cv2.INTER_LINEAR), mean)
     return tensor, Geometry(width, height, *target)
@@ -142,8 +156,9 @@ def _fill(tensor: np.ndarray, pixels: np.ndarray, mean: Sequence[float]) -> None
         np.subtract(grey, np.float32(level), out=plane[:height, :width], dtype=np.float32)
 
 
-def stream(paths: Iterable[Path | str], *, slots: int = 4,
-           **rule) -> Iterator[tuple[np.ndarray, Geometry]]:
+def stream(
+    paths: Iterable[Path | str], *, slots: int = 4, **rule
+) -> Iterator[tuple[np.ndarray, Geometry]]:
     """Prepare many files in order, one thread ahead of the consumer; `rule` as for `prepare`.
 
     An array is valid until the next one is asked for: `slots` buffers are used in turn. Every
@@ -157,6 +172,7 @@ def stream(paths: Iterable[Path | str], *, slots: int = 4,
         for path in paths:
             pending.append((buffer, pool.submit(_prepare_by_name, path, out=buffer, **rule)))
             return
+
     try:
         for _ in range(slots):
             prefetch(np.zeros(shape, np.float32))
@@ -177,8 +193,9 @@ def _prepare_by_name(path: Path | str, **rule) -> tuple[np.ndarray, Geometry]:
         raise RuntimeError(f"{path}: pre-processing failed: {error!r}") from error
 
 
-def restore(boxes: np.ndarray, geometry: Geometry, *, source_quirk: bool = False,
-            clip: bool = False) -> np.ndarray:
+def restore(
+    boxes: np.ndarray, geometry: Geometry, *, source_quirk: bool = False, clip: bool = False
+) -> np.ndarray:
     """Boxes (N, 4) xyxy in px of the input -> float64 (N, 4) xyxy in px of the image.
 
     Args:
@@ -203,6 +220,8 @@ def labels_to_category(labels: np.ndarray, category_ids: Iterable[int]) -> np.nd
         raise Refusal(f"labels have dtype {labels.dtype}; they must be integers")
     outside = (labels < 0) | (labels >= len(ids))
     if outside.any():
-        raise Refusal(f"label {labels[outside][0]} is outside 0..{len(ids) - 1}; these labels "
-                      "belong to a model with other classes")
+        raise Refusal(
+            f"label {labels[outside][0]} is outside 0..{len(ids) - 1}; these labels "
+            "belong to a model with other classes"
+        )
     return ids[labels]

@@ -3,6 +3,7 @@
 Raw little-endian numbers in C order, no header: nothing in a file says what it holds, so all that
 its length and name can tell is checked here. (What the *values* can tell is the checks' business.)
 """
+
 from __future__ import annotations
 
 import os
@@ -19,6 +20,7 @@ DETECTIONS = 100
 
 class Part(NamedTuple):
     """One file of a result: what it holds, the end of its name, its dtype and trailing shape."""
+
     name: str
     suffix: str
     dtype: np.dtype
@@ -32,9 +34,11 @@ class Part(NamedTuple):
         return self.dtype.itemsize * int(np.prod(self.shape(detections)))
 
 
-PARTS = (Part("boxes", "_0.bin", np.dtype("<f4"), (4,)),
-         Part("labels", "_1.bin", np.dtype("<i8"), (1,)),
-         Part("scores", "_2.bin", np.dtype("<f4"), ()))
+PARTS = (
+    Part("boxes", "_0.bin", np.dtype("<f4"), (4,)),
+    Part("labels", "_1.bin", np.dtype("<i8"), (1,)),
+    Part("scores", "_2.bin", np.dtype("<f4"), ()),
+)
 
 
 def create(folder: Path | str) -> Path:
@@ -49,8 +53,15 @@ def create(folder: Path | str) -> Path:
     return folder
 
 
-def write(folder: Path | str, stem: str, boxes: np.ndarray, labels: np.ndarray,
-          scores: np.ndarray, *, detections: int = DETECTIONS) -> None:
+def write(
+    folder: Path | str,
+    stem: str,
+    boxes: np.ndarray,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    *,
+    detections: int = DETECTIONS,
+) -> None:
     """Write one image's triple into an existing or new folder; each file appears whole or not.
 
     Args:
@@ -68,8 +79,9 @@ def write(folder: Path | str, stem: str, boxes: np.ndarray, labels: np.ndarray,
         _commit(Path(folder) / (stem + part.suffix), array)
 
 
-def read(folder: Path | str, stem: str, *,
-         detections: int = DETECTIONS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def read(
+    folder: Path | str, stem: str, *, detections: int = DETECTIONS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Boxes float32 (D, 4), labels int64 (D, 1), scores float32 (D,) of one image.
 
     Raises Refusal, which names the file and what its length suggests.
@@ -78,13 +90,17 @@ def read(folder: Path | str, stem: str, *,
     expected = [part.size(detections) for part in PARTS]
     sizes = [len(one) for one in data]
     if sizes != expected and sorted(sizes) == sorted(expected):
-        raise Refusal(f"{Path(folder) / stem}_*.bin: the files are swapped: _0, _1, _2 have "
-                      f"{sizes} bytes, but boxes, labels, scores take {expected}; "
-                      "write them in that order")
+        raise Refusal(
+            f"{Path(folder) / stem}_*.bin: the files are swapped: _0, _1, _2 have "
+            f"{sizes} bytes, but boxes, labels, scores take {expected}; "
+            "write them in that order"
+        )
     for part, one in zip(PARTS, data):
         _has_size(Path(folder) / (stem + part.suffix), part.name, one, part.size(detections))
-    boxes, labels, scores = (np.frombuffer(one, part.dtype).reshape(part.shape(detections))
-                             for part, one in zip(PARTS, data))
+    boxes, labels, scores = (
+        np.frombuffer(one, part.dtype).reshape(part.shape(detections))
+        for part, one in zip(PARTS, data)
+    )
     return boxes, labels, scores
 
 
@@ -94,11 +110,15 @@ def complete(folder: Path | str, stems: Iterable[str]) -> None:
     present = {path.name for path in Path(folder).iterdir()}
     missing, unknown = sorted(expected - present), sorted(present - expected)
     if missing:
-        raise Refusal(f"{folder}: {len(missing)} of {len(expected)} result files are missing, "
-                      f"first {missing[0]}; run inference on all images again")
+        raise Refusal(
+            f"{folder}: {len(missing)} of {len(expected)} result files are missing, "
+            f"first {missing[0]}; run inference on all images again"
+        )
     if unknown:
-        raise Refusal(f"{folder}: {len(unknown)} files belong to no image of this run, first "
-                      f"{unknown[0]}; write results into a new folder")
+        raise Refusal(
+            f"{folder}: {len(unknown)} files belong to no image of this run, first "
+            f"{unknown[0]}; write results into a new folder"
+        )
 
 
 def write_input(path: Path | str, tensor: np.ndarray) -> None:
@@ -117,8 +137,10 @@ def read_input(path: Path | str, *, size: int) -> np.ndarray:
 
 def _conforms(what: str, array: np.ndarray, dtype: np.dtype, shape: tuple[int, ...]) -> None:
     if array.dtype != dtype or array.shape != shape:
-        raise Refusal(f"{what}: got {array.dtype} {array.shape}, the file takes {dtype} {shape}; "
-                      "convert it where it is made, so that nothing is cast unseen")
+        raise Refusal(
+            f"{what}: got {array.dtype} {array.shape}, the file takes {dtype} {shape}; "
+            "convert it where it is made, so that nothing is cast unseen"
+        )
 
 
 def _commit(path: Path, array: np.ndarray) -> None:
@@ -129,10 +151,11 @@ def _commit(path: Path, array: np.ndarray) -> None:
 
 def _bytes(path: Path) -> bytearray:
     try:
-        return bytearray(path.read_bytes())     # writable, as torch.from_numpy wants it
+        return bytearray(path.read_bytes())  # writable, as torch.from_numpy wants it
     except OSError as error:
-        raise Refusal(f"{path}: the file cannot be read ({error.strerror}); "
-                      "run the step that writes it") from error
+        raise Refusal(
+            f"{path}: the file cannot be read ({error.strerror}); run the step that writes it"
+        ) from error
 
 
 def _has_size(path: Path, what: str, data: bytearray, expected: int) -> None:
@@ -144,5 +167,7 @@ def _has_size(path: Path, what: str, data: bytearray, expected: int) -> None:
         hint = "twice that: numbers of double the width (float64)"
     else:
         hint = "cut short" if len(data) < expected else "too long"
-    raise Refusal(f"{path}: {what} take {expected} bytes, the file has {len(data)} ({hint}); "
-                  "write it again with the contract's dtype and shape")
+    raise Refusal(
+        f"{path}: {what} take {expected} bytes, the file has {len(data)} ({hint}); "
+        "write it again with the contract's dtype and shape"
+    )
