@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from plugins.checks.accuracy import (
+    ImageSet,
     check_close,
     check_coverage,
     check_floor,
@@ -176,3 +178,10 @@ def test_the_device_may_fall_behind_by_the_drop_and_no_further(images):
         check_close(accuracy, reference, drop=24.75)
     assert failure.value.needed == "drop 24.75 points"
     assert failure.value.expected == "at least 75.25 % (100 % less 24.75)"
+
+
+def test_annotations_of_another_set_are_named():
+    other = ImageSet(Path("other.json"), {1: Path("1.jpg")}, [1, 2])
+    check_coverage(other, expected=1, category_ids=[2, 1])
+    with pytest.raises(CheckFailure, match="the annotations are of another set"):
+        check_coverage(other, expected=1, category_ids=[1, 3])

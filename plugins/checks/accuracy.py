@@ -36,6 +36,7 @@ class ImageSet:
 
     annotations: Path
     images: Mapping[int, Path]
+    categories: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -64,16 +65,22 @@ def image_set(annotations: Path, folder: Path, limit: int = 0) -> ImageSet:
             actual=f"{len(absent)} are not there",
             worst=absent,
         )
-    return ImageSet(annotations, files)
+    return ImageSet(annotations, files, sorted(coco.getCatIds()))
 
 
-def check_coverage(images: ImageSet, *, expected: int) -> None:
+def check_coverage(images: ImageSet, *, expected: int, category_ids: Sequence[int] = ()) -> None:
     """As many images as the contract names: fewer would be another set's mAP."""
     if len(images.images) != expected:
         raise CheckFailure(
             "the set has another size",
             expected=f"{expected} images",
             actual=f"{len(images.images)} images in {images.annotations}",
+        )
+    if images.categories and list(images.categories) != sorted(category_ids or images.categories):
+        raise CheckFailure(
+            "the annotations are of another set",
+            expected=f"the contract's {len(category_ids)} categories",
+            actual=f"{len(images.categories)} others in {images.annotations}",
         )
 
 
