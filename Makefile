@@ -1,20 +1,36 @@
-# Each target is a line or two of a public tool. PYTHON is the interpreter that .venv is made from.
-PYTHON ?= python3
+# Each target is a line or two of a public tool. PYTHON is the interpreter that an environment is made
+# from: one that is there keeps its own. PYTHON39 is the one for the two stacks of the source document.
 VENV := .venv
+PYTHON ?= $(firstword $(wildcard $(VENV)/bin/python) python3)
+PYTHON39 ?=
 RUN := $(VENV)/bin/python -m
+FIND39 := $(PYTHON) requirements/python39.py $(PYTHON39)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup conformance test lint ops golden weights report clean
+.PHONY: help setup env-export env-npu python39 conformance matrix test lint ops golden weights report clean
 
 help: ## this page
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what the suite needs into .venv (the targets below do it by themselves)
 	@$(PYTHON) requirements/install.py $(VENV)
 
+env-export: ## .venv-export: torch 1.10.1 on Python 3.9, what the source exports with
+	@python=$$($(FIND39)) && $$python requirements/install.py .venv-export export.txt
+
+env-npu: ## .venv-npu: torch 2.0.1 on Python 3.9, the stack of an Ascend runner; the whole suite runs there
+	@python=$$($(FIND39)) && $$python requirements/install.py .venv-npu
+
+python39: ## print the Python 3.9 that those two are made from (or name one: PYTHON39=...)
+	@$(FIND39)
+
 conformance: setup ops ## judge the model: export, compile, run, verdict (ARGS="--model-ts PATH", "-m npu", ...)
 	$(RUN) pytest conformance --benchmark $(ARGS)
+
+matrix: setup env-export env-npu ## operators in torch 1.10.1; each pair of torch versions: the same detections?
+	OPS_TEST_PYTHON=$(CURDIR)/.venv-export/bin/python $(RUN) pytest -q $(wildcard tests/test_ops*.py)
+	$(RUN) fixtures.matrix .venv-export .venv-npu $(VENV)
 
 test: setup ops ## judge the judge: the suite's own tests
 	$(RUN) pytest tests $(ARGS)
@@ -34,5 +50,5 @@ weights: setup ops ## make a subject's weights again: make weights SUBJECT=retin
 report: ## show the last verdict
 	@$(RUN) json.tool .artifacts/runs/latest/verdict.json
 
-clean: ## delete what runs left behind; golden data and .venv stay
+clean: ## delete what runs left behind; golden data and .venv* stay
 	rm -rf .artifacts .pytest_cache .hypothesis mmdet_ops/build

@@ -28,11 +28,21 @@ def test_no_device_but_the_cpu_is_written_into_the_graph(census):
 
 
 @pytest.mark.clause("export.weights")
-def test_the_file_holds_whole_weights(relation, figure):
+def test_the_file_holds_whole_weights(relation, known_weights, figure):
     if not relation["refusal"]:
         same = relation["tensors"] - len(relation["differing"])
         figure("tensors as declared", same, f"of {relation['tensors']}")
-    checks.check_weights(relation)
+    checks.check_weights(relation, known_weights.untrained)
+
+
+@pytest.mark.clause("export.origin")
+@pytest.mark.requires("weights")
+def test_the_weights_file_is_the_published_one_and_trained(given_weights, known_weights, figure):
+    """Its hash and its first layer are recorded; another model's file is called by its name."""
+    for name in ("md5", "sha256", "first_layer_mean", "first_layer_std"):
+        figure(name.replace("_", " "), given_weights[name])
+    checks.check_trained(given_weights, known_weights.untrained)
+    checks.check_origin(given_weights, known_weights.published, given_weights["subject"])
 
 
 @pytest.mark.clause("export.size")

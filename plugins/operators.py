@@ -1,10 +1,10 @@
-"""The contracts that belong to no model: the operator library's and the environment's."""
+"""The contracts that belong to no one model: operators, environment, pipeline, known weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from plugins.contracts import FOLDER
+from plugins.contracts import FOLDER, Tolerance
 from plugins.tables import read
 
 
@@ -72,19 +72,77 @@ class Operators:
 
 @dataclass(frozen=True)
 class Version:
-    """One line of the source's version table: what, which, and where it is read from."""
+    """One line of the source's version table: what, which, and where it is read from.
+
+    `also` is the same release under another number.
+    """
 
     name: str
     version: str
     source: str
+    also: str = ""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The torch that exports and the torch that infers."""
+
+    export: str
+    infer: str
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Pairs of torch versions that must find the same; the first is what the others must equal.
+
+    `cases` are written subject/case; `tolerance` belongs to a backend each.
+    """
+
+    pairs: list[Pair]
+    cases: list[str]
+    tolerance: dict[str, Tolerance]
 
 
 @dataclass(frozen=True)
 class Environment:
-    """The environments that the source document was measured in."""
+    """The environments that the source document was measured in, and those that must agree."""
 
     npu: list[Version]
     export: list[Version]
+    matrix: Matrix
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """How detectron2 initialises the class head, and how near to it (a share) is untrained."""
+
+    score_bias: float
+    score_std: float
+    relative: float
+    derivation: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """A weights file that is known by the first digits of its MD5; `subject` has these weights."""
+
+    name: str
+    md5: str
+    source: str
+    subject: str = ""
+
+
+@dataclass(frozen=True)
+class KnownWeights:
+    """What tells trained weights from others, and published files from others."""
+
+    untrained: Untrained
+    published: list[Published]
+
+
+def load_weights() -> KnownWeights:
+    """contracts/weights.toml."""
+    return read(FOLDER / "weights.toml", KnownWeights)
 
 
 def load_operators() -> Operators:

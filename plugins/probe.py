@@ -1,4 +1,4 @@
-"""Which modules an interpreter has, without importing any; also runs as a child of its own."""
+"""What an interpreter is and which modules it has, without importing any; also runs as a child."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import platform
 import sys
 
 
 def found(names):
-    """Map each module that can be found to its file ("origin") and version ("" if unknown)."""
+    """Map each module that can be found to its file ("origin") and version ("" if unknown).
+
+    Python itself is always found.
+    """
     specs = {name: importlib.util.find_spec(name) for name in names}
-    return {
+    modules = {
         name: {"origin": _origin(spec), "version": _version(name)}
         for name, spec in specs.items()
         if spec is not None
     }
+    return {"python": {"origin": sys.executable, "version": platform.python_version()}, **modules}
 
 
 def _origin(spec):

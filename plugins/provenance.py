@@ -11,15 +11,18 @@ from typing import Any
 
 import pytest
 
-from plugins import capability
+from plugins import capability, machine
 
 PACKAGES = ("pytest", "pytest-benchmark", "numpy", "pycocotools", "hypothesis", "pillow")
 
 
 def environment(config: pytest.Config) -> dict[str, Any]:
-    """Python, platform, packages, what the workers have, and the capabilities."""
+    """Python, platform, packages, what the workers have, what lies below, and the capabilities.
+
+    `fingerprint` is one number for all versions: two runs that differ in it are not alike.
+    """
     known = config.stash[capability.KEY]
-    return {
+    versions = {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},
@@ -27,6 +30,11 @@ def environment(config: pytest.Config) -> dict[str, Any]:
             role: {name: module["version"] for name, module in known.modules(role).items()}
             for role in ("export", "infer", "train")
         },
+        "system": machine.system(),
+    }
+    return {
+        **versions,
+        "fingerprint": machine.fingerprint(versions),
         "capabilities": {
             name: {"present": known.present(name), "why": known.why(name)}
             for name in capability.VOCABULARY

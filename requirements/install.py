@@ -1,8 +1,9 @@
-"""Make a virtual environment with everything that the suite needs: python install.py FOLDER.
+"""Make a virtual environment of pinned requirements: python install.py FOLDER [FILE.txt ...].
 
-A second call that finds the same requirements installed returns at once. Two calls at once take turns,
-and one that was interrupted is simply repeated: the environment counts as ready only after the last
-package. Needs nothing but Python's own library.
+The files lie beside this one; without any, everything that the suite needs is installed. A second
+call that finds the same requirements installed returns at once. Two calls at once take turns, and one
+that was interrupted is simply repeated: the environment counts as ready only after the last package.
+Needs nothing but Python's own library.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-FILES = ("suite.txt", "torch.txt")
+SUITE = ("suite.txt", "torch.txt")
 OLDEST, NEWEST = (3, 9), (3, 13)
 
 
-def main(folder: Path) -> None:
-    """Install into `folder`, or find it installed."""
+def main(folder: Path, files: tuple[str, ...] = SUITE) -> None:
+    """Install `files` into `folder`, or find them installed."""
     found = sys.version_info[:2]
     if not OLDEST <= found <= NEWEST:
         sys.exit(
@@ -29,7 +30,7 @@ def main(folder: Path) -> None:
             "choose another: make PYTHON=python3.11 ..."
         )
     stamp = folder / "ready"
-    wanted = _digest()
+    wanted = _digest(files)
     if _reads(stamp) == wanted:
         return
     # Not inside the folder: an environment that is broken is cleared with all its files.
@@ -38,13 +39,13 @@ def main(folder: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _reads(stamp) != wanted:
             print(f"setting up {folder} (torch is large: some minutes, once)", flush=True)
-            _install(folder)
+            _install(folder, files)
             stamp.write_text(wanted)
 
 
-def _digest() -> str:
+def _digest(files: tuple[str, ...]) -> str:
     """What the environment depends on: the requirement files and the interpreter."""
-    content = b"".join((HERE / name).read_bytes() for name in FILES)
+    content = b"".join((HERE / name).read_bytes() for name in files)
     return hashlib.sha256(content + sys.version.encode()).hexdigest()
 
 
@@ -52,10 +53,10 @@ def _reads(stamp: Path) -> str:
     return stamp.read_text() if stamp.is_file() else ""
 
 
-def _install(folder: Path) -> None:
+def _install(folder: Path, files: tuple[str, ...]) -> None:
     venv.EnvBuilder(with_pip=True, clear=folder.exists() and not _usable(folder)).create(folder)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    for name in FILES:
+    for name in files:
         print(f"installing {name}", flush=True)
         # Every package is pinned; constraints keep torch from choosing another numpy.
         command = [
@@ -65,7 +66,7 @@ def _install(folder: Path) -> None:
             "-r",
             str(HERE / name),
             "-c",
-            str(HERE / "suite.txt"),
+            str(HERE / files[0]),
         ]
         code = subprocess.call(command)
         if code:
@@ -79,9 +80,9 @@ def _usable(folder: Path) -> bool:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__.splitlines()[0])
     try:
-        main(Path(sys.argv[1]).absolute())
+        main(Path(sys.argv[1]).absolute(), tuple(sys.argv[2:]) or SUITE)
     except KeyboardInterrupt:
         sys.exit("interrupted; the next call goes on from here")

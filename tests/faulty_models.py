@@ -128,6 +128,7 @@ WEIGHTS = {
     "bn_lost": make.network(make.lose_statistics),
     "conv_zero": make.one("backbone.fpn_output4.weight", lambda v: v * 0),
     "conv_sign": make.one("backbone.bottom_up.res3.0.conv2.weight", lambda v: -v),
+    "part_loaded": make.network(make.load_a_part),
     "bias_lost": make.one("head.cls_score.bias", lambda v: v * 0),
     "head_initial": make.network(make.initial_head),
     "backbone_random": make.network(make.random_backbone),

@@ -30,6 +30,7 @@ BAD = [
     ("iou_high", "export.recipe", "another iou_threshold"),
     ("clamp_missing", "export.recipe", "exponent of box sizes"),
     ("bias_lost", "export.weights", "head.cls_score.bias does not hold"),
+    ("part_loaded", "export.weights", "only a part of the weights was loaded"),
     ("nan_weight", "export.constants", "tensors of the file are broken"),
     ("baked_anchors", "export.size", "depends on the size"),
     ("nhwc", "outputs.runs", "the model does not run"),

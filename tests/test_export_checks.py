@@ -10,8 +10,10 @@ import pytest
 from plugins.checks import export as checks
 from plugins.contracts import Recipe
 from plugins.failure import CheckFailure, Inconclusive
+from plugins.operators import load_weights
 from tests.oracles import TOLERANCE, detections, oracle
 
+SUBJECT = "retinanet_r50_fpn_3x"
 CLAMP = 4.135166556742356  # log(1000 / 16)
 RECIPE = Recipe(200, 0.05, 0.5, 200, 100)
 CALL = {
@@ -24,8 +26,10 @@ CENSUS = {
 RELATION = {
     "refusal": "", "frozen": False, "score_bias_mean": -3.0, "score_bias_spread": 1.0,
     "score_weight_std": 0.03, "differing": [], "tensors": 301, "head": 4, "format": "float32",
-    "explicit": False,
+    "explicit": False, "initial": [],
 }  # fmt: skip
+KNOWN = load_weights()
+UNTRAINED = {"score_bias_mean": -4.595, "score_bias_spread": 0.0, "score_weight_std": 0.01}
 HEAD = [f"head.{name}" for name in "abcd"]
 
 
@@ -85,18 +89,16 @@ def test_only_the_cpu_may_be_written_into_the_graph():
 
 
 def test_the_declared_weights_are_accepted():
-    checks.check_weights(RELATION)
-    checks.check_weights({**RELATION, "explicit": True})
+    checks.check_weights(RELATION, KNOWN.untrained)
+    checks.check_weights({**RELATION, "explicit": True}, KNOWN.untrained)
 
 
 @pytest.mark.parametrize(
     ("change", "what"),
     [
         ({"refusal": "3 tensors are missing"}, "the file does not hold the weights of this model"),
-        (
-            {"score_bias_mean": -4.595, "score_bias_spread": 0.0, "score_weight_std": 0.01},
-            "the class head is untrained",
-        ),
+        (UNTRAINED, "the class head is untrained"),
+        ({"initial": ["backbone.fpn_lateral3"]}, "only a part of the weights was loaded"),
         ({"differing": ["a"]}, "hold the declared weights"),
         ({"differing": ["a", *HEAD[:3]]}, "hold the declared weights"),
         (
@@ -106,7 +108,7 @@ def test_the_declared_weights_are_accepted():
     ],
 )
 def test_other_weights_fail(change, what):
-    assert what in failure_of(checks.check_weights, {**RELATION, **change}).what
+    assert what in failure_of(checks.check_weights, {**RELATION, **change}, KNOWN.untrained).what
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,25 @@ def test_other_weights_fail(change, what):
 )
 def test_weights_that_cannot_be_compared_are_inconclusive(change, what):
     with pytest.raises(Inconclusive, match=what):
-        checks.check_weights({**RELATION, **change})
+        checks.check_weights({**RELATION, **change}, KNOWN.untrained)
+
+
+def test_the_published_weights_of_the_subject_are_accepted():
+    checks.check_origin({"md5": "5bd44e" + 26 * "0"}, KNOWN.published, SUBJECT)
+
+
+@pytest.mark.parametrize("name", ["retinanet_R_50_FPN_1x", "retinanet_R_101_FPN_3x"])
+def test_another_published_model_is_called_by_its_name(name):
+    md5 = next(one.md5 for one in KNOWN.published if one.name == name) + 26 * "0"
+    failure = failure_of(checks.check_origin, {"md5": md5}, KNOWN.published, SUBJECT)
+    assert failure.what == f"the weights are those of another model, {name}"
+    assert failure.expected == "retinanet_R_50_FPN_3x, MD5 5bd44e..."
+    assert failure.actual == f"MD5 {md5}"
+
+
+def test_weights_that_nobody_published_are_not_called_right():
+    with pytest.raises(Inconclusive, match="no published one: MD5 0000"):
+        checks.check_origin({"md5": 32 * "0"}, KNOWN.published, SUBJECT)
 
 
 TRUTH = oracle(detections((0, 0.9, 10, 10, 60, 60), (1, 0.8, 100, 30, 200, 90)))

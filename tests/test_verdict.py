@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import xml.etree.ElementTree
 
 import pytest
+
+from plugins import machine
 
 pytest_plugins = ["pytester", "tests.lab"]
 
@@ -142,7 +145,7 @@ def test_a_run_that_judged_nothing_says_so(lab):
 
 def test_an_empty_house_is_incomplete_and_red(lab):
     assert lab.run().ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert lab.verdict()["reasons"] == ["nothing was judged"]
+    assert lab.verdict()["reasons"][0] == "nothing was judged"
 
 
 def test_an_interrupted_run_still_shows_what_ran(lab):
@@ -184,8 +187,22 @@ def test_the_verdict_file_says_what_ran_on_what(lab):
     assert document["command"][-3:] == ["-k", "cpu", "--no-waivers"]
     assert document["counts"] == {"passed": 1}
     assert document["environment"]["capabilities"]["npu"]["present"] is False
+    assert document["environment"]["workers"]["infer"]["python"] == sys.version.split()[0]
     assert document["options"]["no_waivers"] == {"value": "True", "source": "command line"}
     assert document["started"] <= document["ended"]
+
+
+def test_another_driver_is_another_fingerprint(lab):
+    lab.chapter(CPU)
+    fingerprints = []
+    for version in ("23.0.rc1", "24.1.rc1", "23.0.rc1"):
+        lab.tool("npu-smi", f"| npu-smi    Version: {version} |")
+        machine._output.cache_clear()
+        lab.run("-k", "cpu", "--no-waivers")
+        environment = lab.verdict()["environment"]
+        assert environment["system"]["driver"] == version
+        fingerprints.append(environment["fingerprint"])
+    assert fingerprints[0] == fingerprints[2] != fingerprints[1]
 
 
 def test_junit_lies_beside_the_verdict_unless_the_user_places_it(lab):

@@ -7,6 +7,7 @@ import dataclasses
 import math
 import os
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,15 @@ def test_every_usual_pickle_protocol_and_an_ordered_dict_load(load, state, proto
     assert same(load("model.pkl", pickle.dumps(content, protocol)), state)
 
 
+@pytest.mark.parametrize("place", [b"numpy.core.multiarray", b"numpy._core.multiarray"])
+def test_a_file_of_either_major_numpy_loads_in_this_one(load, state, place):
+    # Protocol 2 has the names as lines of text.
+    written = pickle.dumps({"model": state}, 2)
+    assert b"core.multiarray" in written
+    written = re.sub(rb"numpy\._?core\.multiarray", place, written)
+    assert same(load("model.pkl", written), state)
+
+
 def test_a_pickle_of_arrays_alone_and_an_npz_load(load, state):
     assert same(load("model.pkl", state), state)
     assert same(load("model.npz", {**state, **CONSTANTS}), state)
@@ -113,6 +123,54 @@ def test_a_torch_file_loads(worker, state, tmp_path, form):
         assert np.abs(found[STEM] - state[STEM]).max() < 2**-8
     else:
         assert same(found, state)
+
+
+def versioned(state: dict, version: int) -> collections.OrderedDict:
+    """A state dict that says, as torch's do, which version of its class a layer comes from."""
+    named = collections.OrderedDict(state)
+    norms = [k[: -len(".weight")] for k in state if k.endswith("norm.weight")]
+    named._metadata = collections.OrderedDict((k, {"version": version}) for k in norms)
+    return named
+
+
+@pytest.mark.parametrize(("version", "less"), [(2, 1e-5), (3, 0.0)])
+@pytest.mark.parametrize("form", ["pkl", "pth"])
+def test_variances_of_older_versions_lose_the_epsilon_that_detectron2_takes_off(
+    worker, load, state, tmp_path, form, version, less
+):
+    if form == "pkl":
+        found = load("model.pkl", {"model": versioned(state, version)})
+    else:
+        path = str(tmp_path / "model.pth")
+        worker.call("save_torch", arrays=state, path=path, form="model", version=version)
+        found = worker.call("load", path=path, spec=TINY).arrays
+    wanted = {k: v - np.float32(less) if k.endswith("running_var") else v for k, v in state.items()}
+    assert same(found, wanted)
+
+
+@pytest.mark.parametrize("form", ["exported", "frozen"])
+@pytest.mark.parametrize("name", ["model.ts", "model.pt", "model.pth"])
+def test_an_exported_model_is_not_taken_for_a_weights_file(worker, tmp_path, form, name):
+    path = str(tmp_path / name)
+    worker.call("save_torch", path=path, form=form)
+    with pytest.raises(WorkerRefused) as refusal:
+        worker.call("load", path=path, spec=TINY)
+    assert str(refusal.value) == (
+        f"{path}: an exported model, not a weights file; judge it by --model-ts, and give by "
+        "--weights the file that it was exported from"
+    )
+
+
+def test_layers_as_a_new_network_has_them_are_named(worker, state):
+    lateral, norm = "backbone.fpn_lateral3", "backbone.bottom_up.stem.conv1.norm"
+    lost = {
+        **state,
+        f"{lateral}.bias": np.zeros_like(state[f"{lateral}.bias"]),
+        f"{norm}.weight": np.ones_like(state[f"{norm}.weight"]),
+        f"{norm}.bias": np.zeros_like(state[f"{norm}.bias"]),
+    }
+    assert worker.call("facts", arrays=state).result["initial"] == []
+    assert sorted(worker.call("facts", arrays=lost).result["initial"]) == [norm, lateral]
 
 
 def without(state: dict, *names: str) -> dict:

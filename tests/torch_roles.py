@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import importlib
 import os
 import sys
@@ -46,9 +47,21 @@ def load(arrays, path, spec, kind="file"):
     return {}, {k: v.numpy() for k, v in network.state_dict().items()}
 
 
-def save_torch(arrays, path, form):
-    """The arrays as a .pth of some form."""
-    state = {k: torch.from_numpy(v) for k, v in arrays.items()}
+def facts(arrays):
+    """What tells these weights from others."""
+    return weights.facts(arrays), {}
+
+
+def save_torch(arrays, path, form, version=None):
+    """The arrays as a .pth of some form, or as an exported model."""
+    state = collections.OrderedDict((k, torch.from_numpy(v)) for k, v in arrays.items())
+    if version is not None:
+        norms = [k[: -len(".weight")] for k in state if k.endswith("norm.weight")]
+        state._metadata = collections.OrderedDict((k, {"version": version}) for k in norms)
+    if form in ("exported", "frozen"):
+        module = torch.jit.trace(torch.nn.Conv2d(1, 1, 1).eval(), torch.ones(1, 1, 1, 1))
+        torch.jit.save(torch.jit.freeze(module) if form == "frozen" else module, path)
+        return {}, {}
     torch.save(
         {
             "state": lambda: state,
@@ -165,7 +178,7 @@ def versions(arrays):
 OPERATIONS = {
     function.__name__: function
     for function in (
-        *(names, load, save_torch, anchors, draw, judge),
+        *(names, load, facts, save_torch, anchors, draw, judge),
         *(bind, compile_module, left_in_torch, operators, turns, versions),
     )
 }

@@ -12,9 +12,7 @@ from plugins.failure import CheckFailure, Inconclusive
 NMS = "aie::batch_nms"
 # detectron2's limit of the size deltas, Box2BoxTransform.
 SCALE_CLAMP = math.log(1000 / 16)
-# What detectron2 initialises the class head with: bias -log(99) for a prior of 0.01, weights of
-# this standard deviation. Training moves both.
-PRIOR_BIAS, INITIAL_STD, RELATIVE = -math.log(99), 0.01, 0.05
+SAME_LIMIT = 1e-3  # a limit written in another notation is the same limit
 
 
 def check_loaded(sentence: str) -> None:
@@ -53,7 +51,7 @@ def check_recipe(census: Mapping, recipe, *, levels: int) -> None:
 
 def _check_exponent(limits: Sequence) -> None:
     """Box sizes are exponentials: without detectron2's limit a single wild delta overflows."""
-    wrong = [x for x in limits if x is None or abs(x - SCALE_CLAMP) > RELATIVE * SCALE_CLAMP]
+    wrong = [x for x in limits if x is None or abs(x - SCALE_CLAMP) > SAME_LIMIT * SCALE_CLAMP]
     if wrong:
         shown = "nothing" if wrong[0] is None else f"{wrong[0]:.4g}"
         raise CheckFailure(
@@ -83,28 +81,28 @@ def check_devices(census: Mapping) -> None:
         )
 
 
-def check_weights(relation: Mapping) -> None:
+def check_weights(relation: Mapping, untrained) -> None:
     """All declared tensors, bit by bit; or, of weights that nobody declared, a trained network."""
     _check_readable(relation)
-    _check_trained(relation)
+    _check_head(relation, untrained)
     differing, total = relation["differing"], relation["tensors"]
-    if not differing:
-        return
     # Whatever is trained further, the head moves. Where a part of it is still the declared one, the
     # file is the declared model with something lost.
     head_moved = sum(name.startswith("head.") for name in differing) == relation["head"]
     rounded = ", all of them exact in bfloat16" if relation["format"] == "bfloat16" else ""
-    if relation["explicit"] or not head_moved:
+    if differing and (relation["explicit"] or not head_moved):
         raise CheckFailure(
             f"{_some(differing)} not hold the declared weights",
             expected=f"{total} tensors equal to those declared, bit by bit",
             actual=f"{len(differing)} of {total} differ{rounded}",
             worst=differing,
         )
-    raise Inconclusive(
-        f"the file holds weights that nobody declared ({len(differing)} of {total} tensors differ"
-        f"{rounded}); its numbers are judged with its own weights; name them by --weights"
-    )
+    _check_all_loaded(relation)
+    if differing:
+        raise Inconclusive(
+            f"the file holds weights that nobody declared ({len(differing)} of {total} tensors "
+            f"differ{rounded}); its numbers are judged with its own weights; name them by --weights"
+        )
 
 
 def _some(names: Sequence[str]) -> str:
@@ -126,17 +124,54 @@ def _check_readable(relation: Mapping) -> None:
         )
 
 
-def _check_trained(relation: Mapping) -> None:
+def check_trained(facts: Mapping, untrained) -> None:
+    """No layer is as detectron2 initialises it: what was not loaded, or never trained, is named."""
+    _check_head(facts, untrained)
+    _check_all_loaded(facts)
+
+
+def _check_head(facts: Mapping, untrained) -> None:
+    near = untrained.relative
     if (
-        abs(relation["score_bias_mean"] - PRIOR_BIAS) < RELATIVE
-        and relation["score_bias_spread"] < RELATIVE
-        and abs(relation["score_weight_std"] / INITIAL_STD - 1) < RELATIVE
+        abs(facts["score_bias_mean"] - untrained.score_bias) < near
+        and facts["score_bias_spread"] < near
+        and abs(facts["score_weight_std"] / untrained.score_std - 1) < near
     ):
         raise CheckFailure(
             "the class head is untrained",
             expected="weights and biases that training has moved",
-            actual=f"biases at the prior {PRIOR_BIAS:.4g}, weights of standard deviation "
-            f"{relation['score_weight_std']:.4g}",
+            actual=f"biases at the prior {untrained.score_bias:.4g}, weights of standard deviation "
+            f"{facts['score_weight_std']:.4g}",
+        )
+
+
+def _check_all_loaded(facts: Mapping) -> None:
+    initial = facts["initial"]
+    if initial:
+        raise CheckFailure(
+            "only a part of the weights was loaded",
+            expected="layers that training has moved, all of them",
+            actual=f"{len(initial)} layers are as a new network has them: biases of zero, and a "
+            "normalisation that changes nothing",
+            worst=initial,
+        )
+
+
+def check_origin(facts: Mapping, published: Sequence, subject: str) -> None:
+    """The weights file is the published one of this subject, by its hash, and is trained."""
+    known = [one for one in published if facts["md5"].startswith(one.md5)]
+    mine = [one for one in published if one.subject == subject]
+    expected = ", ".join(f"{one.name}, MD5 {one.md5}..." for one in mine)
+    if known and known[0] not in mine:
+        raise CheckFailure(
+            f"the weights are those of another model, {known[0].name}",
+            expected=expected,
+            actual=f"MD5 {facts['md5']}",
+        )
+    if not known:
+        raise Inconclusive(
+            f"the weights file is no published one: MD5 {facts['md5']} instead of {expected}; its "
+            "detections are judged with its own weights, and accuracy.map says what they are worth"
         )
 
 

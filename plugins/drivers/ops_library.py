@@ -66,26 +66,6 @@ def ensure_library(
     return library
 
 
-def check_library(path: Path, torch: str, *, python: str = sys.executable) -> None:
-    """Refuse, without loading it, a library that torch version `torch` cannot use.
-
-    Raises:
-        LabError: missing, truncated, foreign, or built for another torch; says how to rebuild.
-    """
-    cure = f"run: python -m plugins.drivers.ops_library --python {python}"
-    if not Path(path).is_file():
-        raise LabError(f"{path}: no such file; {cure}")
-    data = Path(path).read_bytes()
-    if not _complete(data):
-        raise LabError(f"{path}: not a shared library, or a truncated one; {cure}")
-    marker = MARKER.search(data)
-    if not marker:
-        raise LabError(f"{path}: not the mmdet_ops of this project (it bears no mark); {cure}")
-    found = marker.group(1).decode()
-    if found != torch:
-        raise LabError(f"{path}: built for torch {found}, but {python} has torch {torch}; {cure}")
-
-
 @functools.cache
 def torch_version(python: str) -> str:
     """The full version ("2.11.0+cu130") of the torch that `python` would import."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import warnings
@@ -116,10 +117,15 @@ def compare_weights(arrays, *, path: str, library: str, spec: dict, weights: dic
     result = sources.compare({k: v.numpy() for k, v in state.items()}, declared)
     result["digest"] = sources.digest({k: v.numpy() for k, v in state.items()})
     result["declared"] = sources.digest(declared)
-    result["score_bias_mean"] = float(found["head.cls_score.bias"].mean())
-    result["score_bias_spread"] = float(np.ptp(found["head.cls_score.bias"]))
-    result["score_weight_std"] = float(found["head.cls_score.weight"].std())
-    return result, {}
+    return {**result, **sources.facts(found)}, {}
+
+
+def inspect_weights(arrays, *, path: str) -> tuple:
+    """Hashes of a weights file, and what its tensors look like."""
+    content = Path(path).read_bytes() if os.path.isfile(path) else b""
+    known = sources.facts(sources.read(Path(path), "file"))
+    hashes = {name: hashlib.new(name, content).hexdigest() for name in ("md5", "sha256")}
+    return {**hashes, "bytes": len(content), **known}, {}
 
 
 def judge(
@@ -206,6 +212,7 @@ OPERATIONS = {
     "fingerprint": fingerprint,
     "identify": identify,
     "compare_weights": compare_weights,
+    "inspect_weights": inspect_weights,
     "judge": judge,
     "stages": stages,
     "calibrate": calibrate,

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from protocol import Refusal
 
 OPERATORS = ("batch_nms", "roi_extractor")
 NMS_OUTPUTS = ("boxes", "scores", "classes", "num")
+MARKER = re.compile(rb"mmdet_ops built for torch ([^\0 ]+) from sources")
 
 
 def load_library(path: str) -> None:
@@ -29,6 +32,7 @@ def load_library(path: str) -> None:
     cure = f"run: python -m plugins.drivers.ops_library --python {sys.executable}"
     if not os.path.isfile(path):
         raise Refusal(f"{path}: no such file; {cure}")
+    _check_made_for_this_torch(path, cure)
     try:
         torch.ops.load_library(path)
         report = ctypes.CDLL(path).mmdet_ops_load_error
@@ -41,6 +45,17 @@ def load_library(path: str) -> None:
     problem = report().decode()
     if problem:
         raise Refusal(f"{path}: {problem}")
+
+
+def _check_made_for_this_torch(path, cure):
+    """Read the library's own mark: the loader's word for a library of another torch is a C++ name."""
+    marker = MARKER.search(Path(path).read_bytes())
+    if not marker:
+        raise Refusal(f"{path}: not the mmdet_ops of this project (it bears no mark); {cure}")
+    found = marker.group(1).decode()
+    if found != torch.__version__:
+        here = f"{sys.executable} has torch {torch.__version__}"
+        raise Refusal(f"{path}: built for torch {found}, but {here}; {cure}")
 
 
 def load(arrays, path):

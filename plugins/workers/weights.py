@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,10 @@ HARMLESS = {
     ("_codecs", "encode"),
 }
 SHOWN = 4
+FIRST_LAYER = "backbone.bottom_up.stem.conv1.weight"
+# detectron2's FrozenBatchNorm2d takes this off every variance of a layer whose state dict says that it
+# comes from a version below 3: such variances already include the epsilon.
+EPSILON, OWN_VERSION = np.float32(1e-5), 3
 
 
 def fill(network: torch.nn.Module, weights: dict) -> None:
@@ -51,6 +56,8 @@ def read(path: Path, kind: str) -> dict:
     """All tensors of a weights file by name (constants left out), as float32 arrays."""
     if not path.is_file():
         raise Refusal(f"{path}: no such file; give the path of a weights file")
+    if kind != "archive":
+        _check_not_exported(path)
     readers = {".pkl": _read_pickle, ".pth": _read_torch, ".pt": _read_torch, ".npz": _read_npz}
     reader = _read_archive if kind == "archive" else readers.get(path.suffix)
     if reader is None:
@@ -62,6 +69,17 @@ def read(path: Path, kind: str) -> dict:
     if odd:
         raise Refusal(f"{path}: '{odd[0]}' holds no numbers; give a file of float tensors")
     return {k: np.asarray(v, np.float32) for k, v in found.items()}
+
+
+def _check_not_exported(path: Path) -> None:
+    """A TorchScript archive has its code beside its weights; torch's own weights files have none."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            if any("/code/" in name for name in file.namelist()):
+                raise Refusal(
+                    f"{path}: an exported model, not a weights file; judge it by --model-ts, and "
+                    "give by --weights the file that it was exported from"
+                )
 
 
 def check_complete(found: dict, network: torch.nn.Module, path: Path) -> dict:
@@ -99,10 +117,43 @@ def digest(state: dict) -> str:
     return sha.hexdigest()
 
 
+def facts(state: dict) -> dict:
+    """What tells trained weights from others: the first layer, the class head, untouched layers."""
+    first = state.get(FIRST_LAYER, np.zeros(1, np.float32)).astype(np.float64)
+    score = {k: state.get(f"head.cls_score.{k}", np.zeros(1)) for k in ("weight", "bias")}
+    return {
+        "first_layer_mean": float(first.mean()),
+        "first_layer_std": float(first.std()),
+        "score_bias_mean": float(score["bias"].mean()),
+        "score_bias_spread": float(np.ptp(score["bias"])),
+        "score_weight_std": float(score["weight"].std()),
+        "initial": [
+            k[: -len(".bias")] for k in state if k.endswith(".bias") and _initial(state, k)
+        ],
+    }
+
+
+def _initial(state: dict, bias: str) -> bool:
+    """Whether a layer is as a new one: biases of zero, and in a normalisation also weights of one.
+
+    A normalisation's statistics say nothing: published backbones have them folded into the others.
+    """
+    normal = not bias.endswith(".norm.bias") or (state[f"{bias[: -len('bias')]}weight"] == 1).all()
+    return bool(normal and not state[bias].any())
+
+
 def compare(found: dict, expected: dict) -> dict:
     """How many tensors of two complete sets are bit-equal, and which are not."""
     differing = [k for k in expected if not np.array_equal(found.get(k), expected[k])]
     return {"tensors": len(expected), "differing": differing}
+
+
+def _place(module: str) -> str:
+    """Where this NumPy has what a file of NumPy 2 calls numpy._core, or one of NumPy 1 numpy.core."""
+    if not module.startswith("numpy."):
+        return module
+    own = "numpy._core" if int(np.__version__.split(".")[0]) > 1 else "numpy.core"
+    return re.sub(r"numpy\._?core", own, module)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -110,7 +161,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str):
         if (module, name) in HARMLESS:
-            return super().find_class(module, name)
+            return super().find_class(_place(module), name)
         raise Refusal(f"the file asks to execute '{module}.{name}'")
 
 
@@ -124,7 +175,8 @@ def _read_pickle(path: Path) -> dict:
         ) from None
     except Exception as error:
         raise Refusal(f"{path}: not a whole pickle ({error}); fetch the file again") from None
-    return _tensors(content, path, "dtype")
+    content = _tensors(content, path, "dtype")
+    return _as_loaded(content, {k: np.asarray(v) for k, v in content.items()})
 
 
 def _read_torch(path: Path) -> dict:
@@ -138,7 +190,8 @@ def _read_torch(path: Path) -> dict:
         raise Refusal(
             f"{path}: not a torch weights file ({str(error)[:80]}); fetch it again"
         ) from None
-    return {k: v.detach().float().numpy() for k, v in _tensors(content, path, "detach").items()}
+    content = _tensors(content, path, "detach")
+    return _as_loaded(content, {k: v.detach().float().numpy() for k, v in content.items()})
 
 
 def _tensors(content, path: Path, mark: str) -> dict:
@@ -148,6 +201,16 @@ def _tensors(content, path: Path, mark: str) -> dict:
     if not content or not named or not all(hasattr(v, mark) for v in content.values()):
         raise Refusal(f"{path}: holds no tensors by name; give a file with a model's state")
     return content
+
+
+def _as_loaded(content: dict, state: dict) -> dict:
+    """The variances as detectron2's own loading leaves them: it asks the state dict's versions."""
+    versions = getattr(content, "_metadata", None) or {}
+    for name in [k for k in state if k.endswith(".running_var")]:
+        version = versions.get(name[: -len(".running_var")], {}).get("version")
+        if version is not None and version < OWN_VERSION:
+            state[name] = state[name].astype(np.float32) - EPSILON
+    return state
 
 
 def _read_npz(path: Path) -> dict:

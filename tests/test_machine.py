@@ -1,0 +1,136 @@
+"""The versions below Python, read from tools and files that look like Ascend's; and the fingerprint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from plugins import machine
+from plugins.checks.compiled import check_versions, version_differences
+from plugins.failure import CheckFailure
+from plugins.operators import load_environment
+
+# As npu-smi of driver 23.0.rc1 prints: the chips' table, the list of NPUs, and one board.
+NPU_SMI = """#!/bin/sh
+case "$*" in
+"info") echo "| npu-smi 23.0.rc1                                 Version: 23.0.rc1      |" ;;
+"info -l") printf '\\tTotal Count : 1\\n\\n\\tNPU ID                         : 4\\n' ;;
+"info -t board -i 4") printf '\\tSoftware Version : 23.0.rc1\\n\\tFirmware Version : 6.3.0.1.241\\n' ;;
+*) echo "wrong arguments"; exit 1 ;;
+esac
+"""
+VERSION_CFG = """# version: 1.0
+runtime_running_version=[7.0.0.1.1:7.0.RC1.alpha001]
+toolkit_running_version=[7.0.0.3.242:7.0.RC1.alpha003]
+"""
+WORKER = {
+    "python": "3.9.11",
+    "torch": "2.0.1+cpu",
+    "torchvision": "0.15.2",
+    "runtime": "torch_aie 6.3.rc2",
+}
+
+
+@pytest.fixture(autouse=True)
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without any of Ascend's tools and files."""
+    for name in ("ASCEND_TOOLKIT_HOME", "ASCEND_HOME_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(machine, "ASCEND", tmp_path / "Ascend")
+    machine._output.cache_clear()
+
+
+@pytest.fixture
+def npu_smi(tmp_path: Path):
+    """Put a program of that name on PATH."""
+
+    def put(text: str) -> None:
+        write(tmp_path / "bin/npu-smi", text).chmod(0o755)
+
+    return put
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_a_machine_without_ascend_has_no_versions_of_it():
+    assert machine.ascend() == {"driver": "", "firmware": "", "CANN": ""}
+    assert set(machine.system()) <= {"machine", "cpu"}
+
+
+def test_driver_and_firmware_come_from_npu_smi(npu_smi):
+    npu_smi(NPU_SMI)
+    assert (machine.driver(), machine.firmware()) == ("23.0.rc1", "6.3.0.1.241")
+
+
+@pytest.mark.parametrize("text", ["#!/bin/sh\nexit 1\n", "#!/bin/sh\necho nothing\n", "no program"])
+def test_where_npu_smi_says_nothing_the_drivers_own_files_do(npu_smi, tmp_path, text):
+    npu_smi(text)
+    assert (machine.driver(), machine.firmware()) == ("", "")
+    write(tmp_path / "Ascend/driver/version.info", "Version=23.0.rc1\nascendhal_version=6.15.29\n")
+    write(tmp_path / "Ascend/firmware/version.info", "Version=6.3.0.1.241\n")
+    assert (machine.driver(), machine.firmware()) == ("23.0.rc1", "6.3.0.1.241")
+
+
+def test_an_npu_smi_that_hangs_is_not_waited_for(npu_smi, monkeypatch):
+    monkeypatch.setattr(machine, "TOOL_LIMIT_S", 0.2)
+    npu_smi("#!/bin/sh\nexec sleep 5\n")
+    assert machine.driver() == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "version"),
+    [
+        ("version.cfg", VERSION_CFG, "7.0.RC1.alpha003"),
+        ("version.cfg", "runtime_running_version=[7.0.0.1.1:7.0.RC1]\n", "7.0.RC1"),
+        ("x86_64-linux/ascend_toolkit_install.info", "path=/x\nversion=7.0.RC1\n", "7.0.RC1"),
+        ("compiler/version.info", "Version=7.0.0.3.242\n", "7.0.0.3.242"),
+        ("version.cfg", "nothing of the kind\n", ""),
+    ],
+)
+def test_cann_is_what_its_version_file_says(tmp_path, monkeypatch, name, text, version):
+    monkeypatch.setenv("ASCEND_TOOLKIT_HOME", str(tmp_path / "cann"))
+    write(tmp_path / "cann" / name, text)
+    assert machine.cann() == version
+
+
+@pytest.mark.parametrize("place", ["Ascend/ascend-toolkit/latest", "Ascend/latest"])
+def test_cann_is_found_where_it_is_usually_installed(tmp_path, place):
+    write(tmp_path / place / "version.cfg", VERSION_CFG)
+    assert machine.cann() == "7.0.RC1.alpha003"
+
+
+def test_a_machine_as_the_sources_is_accepted_and_each_difference_is_named(npu_smi, tmp_path):
+    npu_smi(NPU_SMI)
+    write(tmp_path / "Ascend/latest/version.cfg", VERSION_CFG)
+    declared = load_environment().npu
+    check_versions(machine.observed(WORKER, real=True), declared, strict=True)
+    npu_smi(NPU_SMI.replace("23.0.rc1", "24.1.rc1").replace("6.3.0.1.241", "7.5.0.1.129"))
+    machine._output.cache_clear()
+    with pytest.raises(CheckFailure) as failure:
+        check_versions(machine.observed(WORKER, real=True), declared, strict=True)
+    assert failure.value.worst == [
+        "driver is 24.1.rc1, not 23.0.rc1",
+        "firmware is 7.5.0.1.129, not 23.0.rc1",
+    ]
+
+
+def test_an_emulators_version_is_no_version():
+    found = machine.observed({**WORKER, "runtime": "torch_aie 6.3.rc2"}, real=False)
+    assert found["torch_aie"] == ""
+    assert "torch_aie is not found, not 6.3.rc2" in version_differences(
+        found, load_environment().npu
+    )
+
+
+def test_a_fingerprint_changes_with_each_version_and_with_nothing_else():
+    versions = {"torch": "2.0.1", "system": {"driver": "23.0.rc1"}}
+    assert machine.fingerprint(versions) == machine.fingerprint(dict(reversed(versions.items())))
+    other = {**versions, "system": {"driver": "24.1.rc1"}}
+    assert machine.fingerprint(other) != machine.fingerprint(versions)
