@@ -21,6 +21,11 @@ pytest_plugins = [
     "fixtures.accuracy",
     "fixtures.pipeline",
     "fixtures.timing",
+    "fixtures.training",
+    "fixtures.training_runs",
+    "fixtures.training_golden",
+    "fixtures.training_timing",
+    "fixtures.training_target",
     "fixtures.evidence",
     "fixtures.figures",
 ]

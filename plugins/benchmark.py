@@ -6,17 +6,21 @@ worker reports to the clock of the run; pytest-benchmark reads that clock before
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from plugins import options
+from plugins import capability, machine, options
 from plugins.clauses import DESELECTION, is_conformance
 from plugins.failure import LabError
 from plugins.judgement import NO_BENCHMARK
 
-STOCK_STORAGE = "file://./.benchmarks"
+FILE = "file://"
+STOCK_STORAGE = f"{FILE}./.benchmarks"
 SILENCERS = {"benchmark_disable": "--benchmark-disable", "benchmark_skip": "--benchmark-skip"}
 
 
@@ -49,12 +53,59 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[CLOCK] = DeviceClock()
     artifacts = options.get(config, "artifacts")
     if config.option.benchmark_storage == STOCK_STORAGE:
-        config.option.benchmark_storage = f"file://{artifacts / 'benchmarks'}"
+        config.option.benchmark_storage = f"{FILE}{_storage(config, artifacts / 'benchmarks')}"
+    if config.option.benchmark_compare:
+        _refuse_nothing_to_compare_with(config, Path(config.option.benchmark_storage[len(FILE) :]))
     if options.get(config, "benchmark"):
         _refuse_silence(config)
         config.option.benchmark_save_data = True
         if not config.option.benchmark_save:
             config.option.benchmark_autosave = config.stash[options.RUN_DIR].name
+
+
+def _refuse_nothing_to_compare_with(config: pytest.Config, folder: Path) -> None:
+    """A comparison with nothing would be a warning of pytest-benchmark's, and green."""
+    if config.option.benchmark_compare is True and not any(folder.rglob("*.json")):
+        raise pytest.UsageError(
+            f"--benchmark-compare: {folder} holds no run of {machine_class(config)}; run once"
+            " without it to store one"
+        )
+
+
+def machine_class(config: pytest.Config) -> str:
+    """What the times of a run belong to: its lanes' devices, and its processor, as stand-ins do."""
+    known = capability.of(config)
+    processor = f"{os.cpu_count()} x {machine.processor() or machine.machine()}"
+    return f"{known.runtime()}; {known.training_runtime()}; {processor}"
+
+
+def _storage(config: pytest.Config, folder: Path) -> Path:
+    """A folder for each machine class: the last run there is always one to compare with."""
+    if not (options.get(config, "benchmark") or config.option.benchmark_compare):
+        return folder
+    return folder / re.sub(r"\W+", "-", machine_class(config)).strip("-")
+
+
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict) -> None:
+    """Add the machine class; take out what differs from one minute to the next."""
+    machine_info["machine_class"] = machine_class(config)
+    for name in [name for name in machine_info.get("cpu", {}) if name.startswith("hz_actual")]:
+        del machine_info["cpu"][name]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_benchmark_compare_machine_info(
+    config: pytest.Config, machine_info: dict, compared_benchmark: dict
+) -> None:
+    """Refuse to compare times of two machine classes, wherever the file came from."""
+    ours = machine_info["machine_class"]
+    stored = compared_benchmark["machine_info"].get("machine_class", "an unknown machine")
+    if stored != ours:
+        options.refuse(
+            config,
+            f"--benchmark-compare: the stored run is of {stored}, this one of {ours}; compare runs"
+            " of one machine class",
+        )
 
 
 def _refuse_silence(config: pytest.Config) -> None:

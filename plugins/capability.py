@@ -8,8 +8,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +19,8 @@ from plugins import options, probe
 
 VOCABULARY = {
     "npu": "an Ascend 310P with its driver, and torch_aie or mindietorch in the infer interpreter",
-    "cuda": "an NVIDIA GPU with its driver, and torch in the train interpreter",
-    "a100": "the same, and the GPU is an A100",
+    "cuda": "an NVIDIA GPU with its driver, and a torch in the train interpreter that can use it",
+    "a100": "the same, and the GPU is a whole A100",
     "detectron2": "detectron2 in the export interpreter",
     "coco": "--coco-root",
     "weights": "--weights",
@@ -28,7 +30,42 @@ MODULES = ("torch", "torchvision", "torch_aie", "mindietorch", "torch_npu", "det
 AIE_MODULES = ("torch_aie", "mindietorch")
 OURS = Path(__file__).resolve().parent
 EMULATED_SIGN = "EMULATED = True"
-PROBE_SECONDS = 30
+CARDS = OURS / "workers" / "cards.py"
+PROBE_SECONDS, CARDS_SECONDS = 30, 180
+
+
+@dataclass(frozen=True)
+class TrainingDevice:
+    """The device of the training lane, as torch sees it: how many cards, and what the first is.
+
+    `kind` is "cuda" or "cpu", `memory_gib` its memory in GiB, `capability` such as "sm_80".
+    """
+
+    kind: str = "cpu"
+    count: int = 0
+    name: str = ""
+    memory_gib: int = 0
+    capability: str = ""
+
+    def is_a100(self) -> bool:
+        """Whether it is an A100, and a whole one."""
+        return "A100" in self.name and not _a_slice(self.name)
+
+    @property
+    def runtime(self) -> str:
+        """The device in words: "NVIDIA H200 (140 GiB, sm_90, not an A100)", "cpu (stand-in)"."""
+        if self.kind == "cpu":
+            return "cpu (stand-in)"
+        name = self.name if self.name.startswith("NVIDIA") else f"NVIDIA {self.name}"
+        facts = [f"{self.memory_gib} GiB", self.capability]
+        facts += ["a MIG slice"] if _a_slice(self.name) else []
+        facts += [] if self.is_a100() else ["not an A100"]
+        return f"{name} ({', '.join(facts)})"
+
+
+def _a_slice(name: str) -> str:
+    """A MIG slice named as such; it is a fraction of its card, whatever card that is."""
+    return f"{name}, a MIG slice and no whole card" if " MIG " in f"{name} " else ""
 
 
 class Capabilities:
@@ -57,12 +94,17 @@ class Capabilities:
         name, module = next(iter(self._aie.items()))
         return f"Ascend{self._chip} ({name} {module['version'] or 'of unknown version'})"
 
-    def training_runtime(self) -> str:
+    def training_device(self) -> TrainingDevice:
         """What the a100 lane runs on: an A100, another NVIDIA GPU, or the CPU stand-in."""
         if not self.present("cuda"):
-            return "cpu (stand-in)"
-        name = self._gpus[0]
-        return name if self.present("a100") else f"{name} (not an A100)"
+            return TrainingDevice()
+        cards = self._seen["cards"]
+        memory = -(-cards[0]["memory"] // 2**30)  # a part of the last GiB is the driver's
+        return TrainingDevice("cuda", len(cards), cards[0]["name"], memory, cards[0]["capability"])
+
+    def training_runtime(self) -> str:
+        """The same as the header and every figure name it."""
+        return self.training_device().runtime
 
     def modules(self, role: str) -> dict[str, dict[str, str]]:
         """The modules among MODULES that the interpreter of a role has: origin and version."""
@@ -92,15 +134,40 @@ class Capabilities:
             return _tool_why("npu-smi", "info", "an Ascend 310P")
         return "" if self._aie else self._no_module("infer", *AIE_MODULES)
 
+    @cached_property
+    def _seen(self) -> dict[str, Any]:
+        """What torch of the train interpreter sees: a child asks it, since it takes seconds."""
+        asked = _output(
+            options.interpreter(self._config, "train"), str(CARDS), seconds=CARDS_SECONDS
+        )
+        return json.loads(asked) if asked else {}
+
     def _why_cuda(self) -> str:
         if not self._gpus:
             return _tool_why("nvidia-smi", "-L", "a GPU")
-        return "" if "torch" in self.modules("train") else self._no_module("train", "torch")
+        if "torch" not in self.modules("train"):
+            return self._no_module("train", "torch")
+        python = options.interpreter(self._config, "train")
+        if not self._seen:
+            return f"torch of {python} does not load; run: {python} {CARDS}"
+        if self._seen["cards"]:
+            return ""
+        torch = f"torch {self._seen['torch']} of {python}"
+        if not self._seen["cuda"]:
+            return (
+                f"{torch} is built without CUDA, although there is {self._gpus[0]}; install a CUDA"
+                " build of it, or name another Python by interpreter_train"
+            )
+        cause = self._seen["warning"] or "none is listed to it: see CUDA_VISIBLE_DEVICES and MIG"
+        return f"{torch} (CUDA {self._seen['cuda']}) can use no GPU: {cause}"
 
     def _why_a100(self) -> str:
-        if self.why("cuda") or all("A100" in name for name in self._gpus):
+        if self.why("cuda"):
             return self.why("cuda")
-        return f"the GPU is {self._gpus[0]}"
+        device = self.training_device()
+        if device.is_a100():
+            return ""
+        return f"the GPU is {_a_slice(device.name) or device.name}"
 
     def _why_detectron2(self) -> str:
         found = "detectron2" in self.modules("export")
@@ -143,15 +210,13 @@ def _emulator(module: dict[str, str]) -> bool:
     return origin.suffix == ".py" and EMULATED_SIGN in origin.read_text("utf-8", "replace")
 
 
-def _output(tool: str, *arguments: str) -> str:
+def _output(tool: str, *arguments: str, seconds: float = PROBE_SECONDS) -> str:
     """What a tool prints, or nothing where it is absent, fails or hangs."""
     path = shutil.which(tool)
     if path is None:
         return ""
     try:
-        done = subprocess.run(
-            [path, *arguments], capture_output=True, text=True, timeout=PROBE_SECONDS
-        )
+        done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=seconds)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""
@@ -177,8 +242,13 @@ def _check_names(config: pytest.Config, names: Iterable[str], where: str) -> Non
             )
 
 
+def of(config: pytest.Config) -> Capabilities:
+    """The capabilities of a run; a plugin that is configured before this one may ask too."""
+    return config.stash.setdefault(KEY, Capabilities(config))
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[KEY] = Capabilities(config)
+    of(config)
     _check_names(config, options.get(config, "require"), "--require")
 
 

@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from plugins import inputs
+
 COMMAND_LINE, INI, DEFAULT = "command line", "ini", "default"
 
 
@@ -21,7 +23,8 @@ class Setting:
     """One thing a user can set.
 
     `flag` is its option and `ini` says whether an ini setting of the same name is its twin.
-    `path` is "file", "folder" or "" and makes an absent path a usage error, which `cure` ends.
+    `path` is "file", "folder" or "" and makes an absent path a usage error, which `cure` ends;
+    `remote` lets a file be an address too, file:// or https://.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Setting:
     path: str = ""
     default: Any = None
     cure: str = ""
+    remote: bool = False
     repeat: bool = True  # whether a reproduction command needs it
 
 
@@ -72,12 +76,29 @@ SETTINGS = (
     ),
     Setting(
         "coco_root",
-        "COCO folder that holds annotations/ and val2017/",
+        "COCO folder that holds annotations/ and val2017/; training uses train2017/ if it is there",
         "--coco-root",
         "DIR",
         ini=True,
         path="folder",
         cure="give the folder that holds annotations/instances_val2017.json and val2017/",
+    ),
+    Setting(
+        "backbone",
+        "backbone weights to train from: a path, file:// or https:// (default: seeded)",
+        "--backbone",
+        "FILE_OR_URL",
+        ini=True,
+        path="file",
+        remote=True,
+        cure="give the path of resnet50-0676ba61.pth, or leave it out for seeded weights",
+    ),
+    Setting(
+        "rendezvous",
+        "where two machines meet for 2x8; HOST is the first of them, the same run on each",
+        "--rendezvous",
+        "HOST:PORT",
+        ini=True,
     ),
     Setting(
         "update_golden",
@@ -117,7 +138,6 @@ SETTINGS = (
         for role in ("export", "infer", "train")
     ),
 )
-COCO_PARTS = ("annotations/instances_val2017.json", "val2017")
 
 
 @dataclass(frozen=True)
@@ -186,7 +206,8 @@ def _argument(setting: Setting) -> dict[str, Any]:
 def pytest_configure(config: pytest.Config) -> None:
     values = {setting.name: _effective(config, setting) for setting in SETTINGS}
     config.stash[KEY] = values
-    _check_coco(values["coco_root"])
+    inputs.check_coco(values["coco_root"].value, values["coco_root"].source)
+    inputs.check_rendezvous(values["rendezvous"].value, values["rendezvous"].source)
     config.stash[RUN_DIR] = _run_dir(config, values["artifacts"].value)
 
 
@@ -217,21 +238,16 @@ def _resolved(setting: Setting, value: Any, source: str, folder: Path) -> Value:
         return Value(tuple(value), source)
     if value is None or not (setting.path or setting.name == "artifacts"):
         return Value(value, source)
+    if setting.remote:
+        value = inputs.local_part(setting.flag, value, source)
+        if inputs.is_remote(value):
+            return Value(value, source)
     # not resolve(): a virtual environment's interpreter is a link that must stay one
     path = folder / os.path.expanduser(value)
     if setting.path and not (path.is_dir() if setting.path == "folder" else path.is_file()):
         place = setting.flag or f"ini setting {setting.name}"
         raise pytest.UsageError(f"{place}: there is no {setting.path} {path}; {setting.cure}")
     return Value(path, source)
-
-
-def _check_coco(root: Value) -> None:
-    for part in COCO_PARTS if root.value else ():
-        if not (root.value / part).exists():
-            raise pytest.UsageError(
-                f"--coco-root ({root.source}): {root.value} holds no {part}; unpack COCO's"
-                " annotations_trainval2017.zip and val2017.zip there"
-            )
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fixtures import shapes_set
+from fixtures import drawing, shapes_set
 
 COUNT = 50
 
@@ -102,7 +102,7 @@ def test_every_box_lies_in_its_image_and_holds_its_area(dataset):
 @pytest.mark.parametrize("name", sorted(shapes_set.CATEGORIES.values()))
 @pytest.mark.parametrize("size", [(20, 20), (29, 20), (77, 110)])
 def test_a_shape_is_as_large_as_it_is_asked_to_be(name, size):
-    mask = shapes_set._mask(name, *size)
+    mask = drawing.mask(name, *size)
     assert mask.shape == size[::-1]
     # To within a pixel: the tip of a triangle falls between pixel centres when the side is even.
     assert mask[:2].any() and mask[-2:].any() and mask[:, :2].any() and mask[:, -2:].any()
@@ -110,8 +110,8 @@ def test_a_shape_is_as_large_as_it_is_asked_to_be(name, size):
 
 def test_an_annotated_box_is_tight_around_what_is_painted():
     canvas = np.full((60, 80, 3), -1, np.int64)
-    mask = shapes_set._mask("triangle", 20, 20)[:, ::-1]  # its top row is empty
-    shape = shapes_set._stamp(np.random.RandomState(0), canvas, mask, (25, 30), category=7)
+    mask = drawing.mask("triangle", 20, 20)[:, ::-1]  # its top row is empty
+    shape = drawing.stamp(np.random.RandomState(0), canvas, mask, (25, 30), category=7)
     y, x = np.nonzero((canvas >= 0).all(axis=2))
     assert shape.box == (x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1)
     assert shape.area == len(x)

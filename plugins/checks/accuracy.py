@@ -115,21 +115,38 @@ def evaluate(images: ImageSet, detections: Mapping[str, np.ndarray], category_id
             categories,
         ]
     )
-    return _score(images.annotations, ids, table)
+    return score(images.annotations, ids, table)
 
 
-def _score(annotations: Path, ids: list[int], table: np.ndarray) -> Accuracy:
+def score(annotations: Path, ids: Sequence[int], table: np.ndarray) -> Accuracy:
+    """Score a table of detections against the annotations as they were written, on the images `ids`.
+
+    table: (n, 7) float64: image id, x, y, width, height in px, score, category id.
+    """
+    _check_ids(annotations, ids, table)
     coco = _quiet(COCO, str(annotations))
     if not len(table):
         raise CheckFailure(
             "there is nothing to score", expected="detections", actual=f"none on {len(ids)} images"
         )
     evaluation = COCOeval(coco, _quiet(coco.loadRes, table), "bbox")
-    evaluation.params.imgIds = ids
+    evaluation.params.imgIds = list(ids)
     for step in (evaluation.evaluate, evaluation.accumulate, evaluation.summarize):
         _quiet(step)
     statistics = {name: 100 * float(v) for name, v in zip(NAMES, evaluation.stats)}
     return Accuracy(statistics, evaluation.eval["precision"][:, :, :, 0, 2])
+
+
+def _check_ids(annotations: Path, ids: Sequence[int], table: np.ndarray) -> None:
+    """Detections of other images are another set's: COCO's code would only assert."""
+    strange = np.setdiff1d(table[:, 0], ids) if len(table) else ()
+    if len(strange):
+        raise CheckFailure(
+            "detections are of images that are not scored",
+            expected=f"only the {len(ids)} images of {annotations}",
+            actual=f"{len(strange)} others",
+            worst=[f"image {i:.0f}" for i in strange[:5]],
+        )
 
 
 def check_floor(accuracy: Accuracy, *, floor: float) -> None:

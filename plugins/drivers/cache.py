@@ -7,8 +7,11 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Callable
+
+import numpy as np
 
 from plugins.drivers.process import WORKERS
 from plugins.failure import LabError
@@ -72,6 +75,15 @@ def file_digest(path: Path) -> str:
     with open(path, "rb") as file:
         for block in iter(lambda: file.read(2**20), b""):
             sha.update(block)
+    return sha.hexdigest()
+
+
+def arrays_digest(arrays: Iterable[np.ndarray]) -> str:
+    """SHA-256 of some arrays: their dtypes, shapes and values."""
+    sha = hashlib.sha256()
+    for array in arrays:
+        sha.update(f"{array.dtype}{array.shape}".encode())
+        sha.update(np.ascontiguousarray(array).tobytes())
     return sha.hexdigest()
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Callable
 
-from plugins.drivers.cache import Cache
+from plugins.drivers.cache import Cache, file_digest
 from plugins.drivers.ops_library import ensure_library
 from plugins.drivers.process import Reply, Worker
 
@@ -34,6 +34,7 @@ class Lab:
     ) -> None:
         self.interpreters, self.run, self.tell = interpreters, Path(run), tell
         self.cache = Cache(Path(artifacts) / "cache")
+        self.hashes: dict[str, str] = {}
         self._workers: dict[str, Worker] = {}
         self._libraries: dict[str, str] = {}
 
@@ -61,8 +62,14 @@ class Lab:
         """Path of the operator library for the torch of a role's interpreter."""
         if role not in self._libraries:
             log = self.run / "workers" / f"build-{role}.log"
-            self._libraries[role] = str(ensure_library(self.python(role), log=log, tell=self.tell))
+            library = ensure_library(self.python(role), log=log, tell=self.tell)
+            self._libraries[role] = str(library)
+            self.record(f"operators of {role}", file_digest(library))
         return self._libraries[role]
+
+    def record(self, name: str, digest: str) -> None:
+        """Keep the SHA-256 of what is judged, or judged with, for the certificate of the run."""
+        self.hashes[name] = digest
 
     def close(self) -> None:
         """End every worker."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
+from plugins.drivers.cache import arrays_digest, file_digest
 from plugins.drivers.process import Reply, WorkerFailed, WorkerRefused, WorkerUnfit
 
 if TYPE_CHECKING:
@@ -44,7 +45,14 @@ class Runs:
 
     def outputs(self, backend: str, picture: Picture) -> list[np.ndarray]:
         """The outputs for one image, in the file's order; computed once in a session."""
-        return self.subject.once(("run", backend, picture), lambda: self.again(backend, picture))
+
+        def run() -> list[np.ndarray]:
+            found = self.again(backend, picture)
+            name = f"outputs of {self.subject.id} on {backend} for {picture.name}"
+            self.lab.record(name, arrays_digest(found))
+            return found
+
+        return self.subject.once(("run", backend, picture), run)
 
     def again(
         self,
@@ -82,6 +90,8 @@ class Runs:
         self.open("aie", picture.side)
         path = self.lab.run / f"{self.subject.id}-{picture.side}.compiled.ts"
         self._call("save_compiled", picture.side, out=str(path))
+        name = f"compiled model of {self.subject.id} at {picture.side}"
+        self.lab.record(name, file_digest(path))
         try:
             with self.lab.fresh("infer", "saved") as worker:
                 reply = worker.call(
@@ -103,7 +113,7 @@ class Runs:
         """
         side = self.subject.contract.input.sizes[0].side
         self.open(backend, side)
-        return self._call(
+        found = self._call(
             "detect",
             side,
             timeout=DETECT_LIMIT_S,
@@ -112,6 +122,10 @@ class Runs:
             preprocess=self.subject.contract.input.preprocess(side),
             results=str(results or ""),
         ).arrays
+        images = f"{len(paths)} images from {paths[0].name}" if paths else "no image"
+        name = f"detections of {self.subject.id} on {backend} for {images}"
+        self.lab.record(name, arrays_digest([found[name] for name in sorted(found)]))
+        return found
 
     def read_results(self, folder: Path, stems: list[str]) -> dict[str, np.ndarray]:
         """A result folder as the source's post-processing reads it."""

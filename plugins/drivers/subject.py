@@ -68,9 +68,12 @@ class Subject:
 
     def model(self) -> Path:
         """The TorchScript file: the given one, or ours, exported once and kept."""
-        if self.given:
-            return self.given
-        return self.once("model", lambda: self.export(self.contract.input.sizes[0].side, "zeros"))
+        return self.once("model", self._model)
+
+    def _model(self) -> Path:
+        path = self.given or self.export(self.contract.input.sizes[0].side, "zeros")
+        self.lab.record(f"model of {self.id}", file_digest(path))
+        return path
 
     def export(self, side: int, trace_with: str, source: str = "rebuilt") -> Path:
         """Export at one input side, traced with an image of zeros, noise or NaN.
@@ -107,7 +110,10 @@ class Subject:
         missing = [f for f in files if not Path(f).is_file()]
         if missing:
             raise LabError(f"{missing[0]}: no such weights file; restore it from version control")
-        return [self.weights["kind"], self.weights.get("seed"), *map(file_digest, map(Path, files))]
+        digests = {Path(file).name: file_digest(Path(file)) for file in files}
+        for name, sha in digests.items():
+            self.lab.record(f"weights of {self.id}: {name}", sha)
+        return [self.weights["kind"], self.weights.get("seed"), *digests.values()]
 
     def describe(self, role: str = "infer") -> dict:
         """Census of the file's graph, taken by a role's torch."""
@@ -149,6 +155,7 @@ class Subject:
                 path=str(picture.path),
                 preprocess=self.contract.input.preprocess(picture.side),
             )
+            self.lab.record(f"image {picture.name} of {self.id}", file_digest(picture.path))
             return reply.arrays["image"], reply.result["geometry"]
 
         return self.once(("prepared", picture), make)

@@ -1,0 +1,56 @@
+"""Whether what a user names can be used: a COCO folder, an address of weights, a meeting point."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Optional
+from urllib.request import url2pathname
+
+import pytest
+
+COCO_PARTS = ("annotations/instances_val2017.json", "val2017")
+COCO_TRAINING = ("annotations/instances_train2017.json", "train2017")
+MEETING = re.compile(r"[\w.-]+:(\d{1,5})")
+REMOTE = "https://"
+
+
+def check_coco(root: Optional[Path], source: str) -> None:
+    """What evaluation needs is there; training images, if they are there, have annotations."""
+    if root is None:
+        return
+    training = COCO_TRAINING if (root / COCO_TRAINING[1]).exists() else ()
+    for part in (*COCO_PARTS, *training):
+        if not (root / part).exists():
+            raise pytest.UsageError(
+                f"--coco-root ({source}): {root} holds no {part}; unpack COCO's"
+                " annotations_trainval2017.zip and val2017.zip there"
+            )
+
+
+def is_remote(address: str) -> bool:
+    """Whether an address has to be downloaded."""
+    return address.startswith(REMOTE)
+
+
+def local_part(flag: str, address: str, source: str) -> str:
+    """The path that a file:// address names; a path, or what is remote, as it is."""
+    scheme, found, rest = address.partition("://")
+    if not found or (is_remote(address) and rest):
+        return address
+    if scheme != "file" or not rest.startswith("/"):
+        raise pytest.UsageError(
+            f"{flag} ({source}): {address} is neither a path nor an address that begins with"
+            f" file:/// or {REMOTE}; give one of these"
+        )
+    return url2pathname(rest)
+
+
+def check_rendezvous(address: Optional[str], source: str) -> None:
+    """HOST:PORT, in form; whether the host is known only a run can find."""
+    match = MEETING.fullmatch(address) if address else None
+    if address and not (match and 0 < int(match.group(1)) < 2**16):
+        raise pytest.UsageError(
+            f"--rendezvous ({source}): {address} is no HOST:PORT; name the first machine and a"
+            " port of it that is free, such as node0:29500"
+        )
