@@ -25,7 +25,7 @@ env-npu: ## .venv-npu: torch 2.0.1 on Python 3.9, the stack of an Ascend runner;
 python39: ## print the Python 3.9 that those two are made from (or name one: PYTHON39=...)
 	@$(FIND39)
 
-conformance: setup ops ## judge the model: export, compile, run, verdict (ARGS="--model-ts PATH", "-m npu", ...)
+conformance: setup ops ## judge the model: export, compile, run, verdict (ARGS="--model-ts=PATH", "-m npu", ...)
 	$(RUN) pytest conformance --benchmark $(ARGS)
 
 matrix: setup env-export env-npu ## operators in torch 1.10.1; each pair of torch versions: the same detections?

@@ -176,12 +176,17 @@ def is_controller(config: pytest.Config) -> bool:
 
 
 def reproduction(config: pytest.Config) -> list[str]:
-    """The command-line arguments that a reproduction of one test has to repeat."""
+    """The command-line arguments that a reproduction of one test has to repeat.
+
+    With "=", because pytest takes the value of an option that it does not know yet for a path, and
+    looks for its settings there.
+    """
     words = []
     for setting in SETTINGS:
         given = config.stash[KEY][setting.name]
         if given.source == COMMAND_LINE and setting.repeat:
-            words += [setting.flag] if setting.metavar is None else [setting.flag, str(given.value)]
+            bare = setting.metavar is None
+            words.append(setting.flag if bare else f"{setting.flag}={given.value}")
     return [shlex.quote(word) for word in words]
 
 

@@ -13,6 +13,7 @@ import pytest
 
 HOUSE = Path(__file__).resolve().parent.parent
 ENGLISH = ("README.md", "docs/npu.md", "docs/a100.md")
+ALONE = ("docs/training.md",)  # in one language
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(make|pytest|\.venv[\w-]*/bin/python)( |$)")
 # Programs of the machine: what they do there is not ours to try.
@@ -36,7 +37,7 @@ def commands(page: str) -> list[str]:
     return found
 
 
-COMMANDS = sorted({command for page in ENGLISH for command in commands(page)})
+COMMANDS = sorted({command for page in (*ENGLISH, *ALONE) for command in commands(page)})
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,8 @@ def fault(command: str, usage: str) -> str:
     if words[1] == "-c":
         compile(words[2], command, "exec")
         return ""
+    if words[1:2] == ["-m"] and (HOUSE / words[2].replace(".", "/")).with_suffix(".py").is_file():
+        return ""
     words = words[1:] if words[0] == "pytest" else words[2:]
     if words[0] == "pip":
         return "" if words[1] == "install" else "pip is only for installing"
@@ -82,17 +85,20 @@ def _make_fault(words: list[str]) -> str:
 def _pytest_fault(words: list[str], usage: str) -> str:
     previous = ""
     for word in words:
-        if word.startswith("--") and not re.search(rf"{word}\b", usage):
-            return f"pytest has no option {word}"
+        option, given, value = word.partition("=")
+        if word.startswith("--") and not re.search(rf"{option}\b", usage):
+            return f"pytest has no option {option}"
         if previous == "-m" and not re.search(rf"^    {word}: ", usage, re.MULTILINE):
             return f"there is no marker {word}"
         if previous == "-o" and word.partition("=")[0] not in usage:
             return f"there is no setting {word}"
         if not previous.startswith("-") and "/" in word and not (HOUSE / word).exists():
             return f"there is no {word}"
-        if previous in ("--weights", "--model-ts", "--coco-root", "--backbone"):
-            if word not in GIVEN:
-                return f"{word} is no file that a reader of this page has"
+        if option in ("--weights", "--model-ts", "--coco-root", "--backbone"):
+            if not given:
+                return f"write {word}=...: pytest takes what follows a blank for a path of its own"
+            if value not in GIVEN:
+                return f"{value} is no file that a reader of this page has"
         previous = word
     return ""
 
@@ -111,7 +117,11 @@ def test_a_command_of_a_page_can_be_typed(command, usage):
         (".venv/bin/python -m pytest -m tpu", "there is no marker tpu"),
         ("pytest conformance/test_nothing.py", "there is no conformance/test_nothing.py"),
         ("pytest -o interpreter_none=x", "there is no setting interpreter_none=x"),
-        ("pytest --weights other.pkl", "other.pkl is no file that a reader of this page has"),
+        ("pytest --weights=other.pkl", "other.pkl is no file that a reader of this page has"),
+        (
+            "pytest --weights coco",
+            "write --weights=...: pytest takes what follows a blank for a path of its own",
+        ),
         ("curl somewhere", "curl is no program that the page may assume"),
     ],
 )

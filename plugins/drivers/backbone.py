@@ -54,7 +54,7 @@ def _download(address: str, path: Path) -> None:
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         raise LabError(
             f"{address}: cannot be downloaded here ({getattr(error, 'reason', error)}); download it"
-            " elsewhere and give --backbone file:///path/of/the/file"
+            " elsewhere and give --backbone=file:///path/of/the/file"
         ) from None
     _check_length(address, path, length)
 
@@ -64,7 +64,7 @@ def _check_length(address: str, path: Path, length: Optional[str]) -> None:
     if length and size != int(length):
         raise LabError(
             f"{address}: the download stopped at {size} of {length} bytes; run again, or download"
-            " it elsewhere and give --backbone file:///path/of/the/file"
+            " it elsewhere and give --backbone=file:///path/of/the/file"
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import checkpoint
@@ -58,16 +60,28 @@ class Loop:
         self._barrier()
         if self.first and self._evaluation_due():  # a run that was killed before it could look
             self.spent["evaluation"] += self._evaluate(self.plan["evaluate"])
-        while self.done < self.plan["iterations"]:
-            epoch, position = divmod(self.done, len(self.batches))
-            self.batches.set_epoch(epoch)
-            self._epoch(epoch, list(self.batches.iterate(position)))
-        self.watch.close(self.done)
+        todo = list(self._todo())
+        feed = iter(self._loader([batch for _, batch in todo]))
+        for epoch, _ in todo:
+            self._iteration(epoch, feed)
+        self.probe.before(self.done)
+        self.watch.close(self.done - self.first)
         self._check_finite()
 
-    def _epoch(self, epoch: int, batches: list) -> None:
-        batches = batches[: self.plan["iterations"] - self.done]
-        loader = DataLoader(
+    def _todo(self) -> Iterator[tuple[int, list]]:
+        """(epoch, batch) of each iteration that is left."""
+        done = self.first
+        while done < self.plan["iterations"]:
+            epoch, position = divmod(done, len(self.batches))
+            self.batches.set_epoch(epoch)
+            rest = self.plan["iterations"] - done
+            for batch in itertools.islice(self.batches.iterate(position), rest):
+                yield epoch, batch
+                done += 1
+
+    def _loader(self, batches: list) -> DataLoader:
+        """One for all epochs: the source starts its readers anew in each, which a short run would pay."""
+        return DataLoader(
             self.data,
             batch_sampler=batches,
             num_workers=self.plan["data"]["workers"],
@@ -75,25 +89,25 @@ class Loop:
             # A loader draws a seed; of the training's own generator it would be seen in a resume.
             generator=torch.Generator(),
         )
-        feed = iter(loader)
-        for batch in batches:
-            if self.watch.border(self.done - self.first):
-                self._check_finite()
-            if self.device == "cuda" and self.done - self.first == self.watch.warmup:
-                torch.cuda.reset_peak_memory_stats()
-            self.diary.tell("DATA", self.done)
-            images, targets = self.watch.data(lambda: next(feed))
-            self._note(epoch, batch, targets)
-            self._poison(images)
-            self.diary.tell("CORE", self.done)
-            images, targets = self.watch.copy(lambda i=images, t=targets: self._moved(i, t))
-            self.images += len(images)
-            self.probe.before(self.done)
-            self.watch.core(lambda i=images, t=targets: self._step(i, t))
-            self.done += 1
-            self.probe.after(self.done, self.device)
-            self._pause()
+
+    def _iteration(self, epoch: int, feed: Iterator) -> None:
+        since = self.done - self.first
+        if self.watch.border(since):
+            self._check_finite()
+        if self.device == "cuda" and since == self.watch.warmup:
+            torch.cuda.reset_peak_memory_stats()
+        self.diary.tell("DATA", self.done)
+        images, targets = self.watch.data(lambda: next(feed))
+        self._note(epoch, targets)
+        self._poison(images)
+        self.diary.tell("CORE", self.done)
+        images, targets = self.watch.copy(lambda: self._moved(images, targets))
+        self.images += len(images)
         self.probe.before(self.done)
+        self.watch.core(lambda: self._step(images, targets))
+        self.done += 1
+        self.probe.after(self.done, self.device)
+        self._pause()
 
     def _step(self, images: list, targets: list) -> None:
         """Forward, backward and step; reads nothing back, so it never waits for the device."""
@@ -112,11 +126,12 @@ class Loop:
         row = (parts["classification"], parts["bbox_regression"], loss)
         self.losses.append(torch.stack([x.detach().double() for x in row]))
 
-    def _note(self, epoch: int, batch: list, targets: list[dict]) -> None:
+    def _note(self, epoch: int, targets: list[dict]) -> None:
         """What was fed, from the tensors themselves."""
         self.trace["ids"].append([int(t["image_id"]) for t in targets])
         self.trace["flips"].append([bool(t["flip"]) for t in targets])
-        self.trace["groups"].append(self.batches.group(batch[0][0]))
+        first = self.data.index_of(self.trace["ids"][-1][0])
+        self.trace["groups"].append(self.batches.group(first))
         self.trace["epochs"].append(epoch)
         self.targets.append(probes.targets_digest(targets))
 

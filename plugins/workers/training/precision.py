@@ -64,6 +64,8 @@ class Full:
 class Mixed(Full):
     """Autocast; a GradScaler where float16 needs one."""
 
+    taken = 0
+
     def __init__(self, network: nn.Module, device: str) -> None:
         super().__init__(network, device)
         self.dtype = torch.float16 if device == "cuda" else torch.bfloat16
@@ -79,11 +81,19 @@ class Mixed(Full):
         self.scaler.unscale_(optimiser)
 
     def step(self, optimiser: torch.optim.Optimizer) -> None:
-        before = self.scaler.get_scale()
+        if not self.steps:  # the scaler's own count would have to be read from the device
+            optimiser.register_step_post_hook(self._took)
         self.scaler.step(optimiser)
         self.scaler.update()
         self.steps += 1
-        self.skipped += self.scaler.get_scale() < before
+
+    def _took(self, *unused: object) -> None:
+        self.taken += 1
+
+    @property
+    def skipped(self) -> int:
+        """Steps that the scaler left out."""
+        return self.steps - self.taken
 
     def state(self) -> dict:
         return self.scaler.state_dict()
