@@ -20,7 +20,7 @@ from plugins import options, probe
 VOCABULARY = {
     "npu": "an Ascend 310P with its driver, and torch_aie or mindietorch in the infer interpreter",
     "cuda": "an NVIDIA GPU with its driver, and a torch in the train interpreter that can use it",
-    "a100": "the same, and the GPU is a whole A100",
+    "a100": "a driver, a torch in the train interpreter that can use it, and a whole NVIDIA A100",
     "detectron2": "detectron2 in the export interpreter",
     "coco": "--coco-root",
     "weights": "--weights",

@@ -81,7 +81,7 @@ def test_a_failure_reads_from_its_first_line_and_shows_no_internals(lab):
             "E     needed    a transposed contract",
             "E     see       obtained: boxes.npz",
             "*- reproduce -*",
-            f"pytest 'conformance/*retinanet_shapes-aie-bus*' --model-ts '{model}'",
+            f"pytest 'conformance/*retinanet_shapes-aie-bus*' '--model-ts={model}'",
         ]
     )
     assert "raise CheckFailure" not in result.stdout.str()

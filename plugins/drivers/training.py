@@ -206,9 +206,17 @@ def main(words: Optional[list[str]] = None) -> None:
     parser.add_argument("--plan", type=Path, default=Path("plan.json"))
     parser.add_argument("--python", default=sys.executable)
     given = parser.parse_args(words)
+    if given.rendezvous and not given.rendezvous.rpartition(":")[2].isdigit():
+        parser.error(
+            f"--rendezvous: {given.rendezvous} is no address; name the first machine and a port of "
+            "it that is free, such as node0:29500"
+        )
     apart = not given.configuration.startswith("1x")
     endpoint = given.rendezvous or (f"{socket.gethostname()}:29500" if apart else ENDPOINT)
-    lines = commands(given.configuration, given.plan, python=given.python, endpoint=endpoint)
+    try:
+        lines = commands(given.configuration, given.plan, python=given.python, endpoint=endpoint)
+    except LabError as error:
+        parser.error(str(error))
     for node, line in enumerate(lines):
         print(f"# node {node}\n{line}")
 
