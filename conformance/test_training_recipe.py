@@ -48,7 +48,7 @@ def test_each_step_is_the_recipes_sgd(first_run, trained, training):
     arrays = (rank.arrays["probe_parameters"], rank.arrays["probe_gradients"])
     check_optimiser(
         Probe(*arrays, rank.record["probe_index"]),
-        rates=[trained.cpu.lr] * len(arrays[1]),
+        rates=[trained.first.lr] * len(arrays[1]),
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
         tolerance=training.gate.optimiser,

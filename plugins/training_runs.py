@@ -39,6 +39,7 @@ class Subject:
     data: Data
     cuda: Size
     cpu: Size
+    first: Size
 
     def size(self, kind: str) -> Size:
         """Of a kind of device: cuda or cpu."""
