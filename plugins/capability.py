@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from plugins import options, probe
+from plugins import machine, options, probe
 
 VOCABULARY = {
     "npu": "an Ascend 310P with its driver, and torch_aie or mindietorch in the infer interpreter",
@@ -255,6 +256,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     capabilities = config.stash[KEY]
     npu, a100 = capabilities.runtime(), capabilities.training_runtime()
+    if a100.startswith("cpu"):
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**30
+        a100 += f": {os.cpu_count()} x {machine.processor() or machine.machine()}, {memory} GiB"
     return f"lanes: npu runs on {npu}; a100 runs on {a100}"
 
 

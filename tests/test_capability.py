@@ -34,7 +34,7 @@ def test_a_machine_without_an_npu_says_that_it_emulates(lab):
     lab.chapter(SUITE)
     result = lab.run("-m", "npu")
     result.stdout.fnmatch_lines(
-        ["lanes: npu runs on emulated 310P3 (torch_aie emulator); a100 runs on cpu (stand-in)"]
+        ["lanes: npu runs on emulated 310P3 (torch_aie emulator); a100 runs on cpu (stand-in): * x *, * GiB"]
     )
     assert result.ret == 0
 
@@ -95,18 +95,107 @@ def test_another_interpreter_is_asked_in_a_child(lab):
     assert (lab.root / "asked").read_text() == "x\n", "once, although header and verdict both ask"
 
 
+A100, H200 = "NVIDIA A100-SXM4-40GB", "NVIDIA H200"
+FAKE_TORCH = """
+import warnings
+__version__ = "{torch}"
+class version: cuda = {cuda!r}
+class cuda:
+    class properties: name, total_memory, major, minor = {name!r}, {memory}, {major}, 0
+    def is_available():
+        if not {count}: warnings.warn("The driver is too old (found version 11040). Update it")
+        return {count} > 0
+    def device_count(): return {count}
+    def get_device_properties(number): return cuda.properties
+"""
+
+
+@pytest.fixture
+def cards(lab, monkeypatch):
+    """Gives the machine one card, by nvidia-smi, and what torch sees of it: cards(name, ...)."""
+
+    def give(name, *, memory=42_298_834_944, major=8, count=1, torch="2.11.0+cu130", cuda="13.0"):
+        lab.tool("nvidia-smi", f"GPU 0: {name.partition(' MIG ')[0]} (UUID: GPU-1)")
+        facts = {"memory": memory, "major": major, "count": count, "torch": torch, "cuda": cuda}
+        lab.write("site/torch.py", FAKE_TORCH.format(name=name, **facts))
+        monkeypatch.syspath_prepend(lab.root / "site")
+        monkeypatch.setenv("PYTHONPATH", str(lab.root / "site"))
+
+    return give
+
+
 @pytest.mark.parametrize(
-    ("gpu", "lane"),
+    ("card", "lane"),
     [
-        ("NVIDIA A100-SXM4-40GB", "NVIDIA A100-SXM4-40GB"),
-        ("NVIDIA H200", "NVIDIA H200 (not an A100)"),
+        ({"name": A100}, f"{A100} (40 GiB, sm_80)"),
+        ({"name": "A100-SXM4-40GB"}, f"{A100} (40 GiB, sm_80)"),
+        (
+            {"name": H200, "memory": 150_110_011_392, "major": 9, "count": 8},
+            f"{H200} (140 GiB, sm_90, not an A100)",
+        ),
+        (
+            {"name": f"{A100} MIG 1g.5gb", "memory": 5_100_273_664},
+            f"{A100} MIG 1g.5gb (5 GiB, sm_80, a MIG slice, not an A100)",
+        ),
+        ({"name": A100, "cuda": None, "count": 0, "torch": "2.11.0+cpu"}, "cpu (stand-in)"),
+        ({"name": A100, "count": 0}, "cpu (stand-in)"),
     ],
 )
-def test_the_training_lane_says_which_card_it_has(lab, monkeypatch, gpu, lane):
-    lab.tool("nvidia-smi", f"GPU 0: {gpu} (UUID: GPU-1)")
-    lab.write("site/torch.py", "")
-    monkeypatch.syspath_prepend(lab.root / "site")
-    lab.run("--collect-only").stdout.fnmatch_lines([f"lanes: *; a100 runs on {lane}"])
+def test_the_training_lane_says_which_card_it_has(lab, cards, card, lane):
+    cards(**card)
+    stdout = lab.run("--collect-only").stdout
+    assert stdout.str().count(f"; a100 runs on {lane}\n") == 1
+
+
+def test_a_whole_a100_that_torch_can_use_satisfies_a_gate(lab, cards):
+    lab.chapter(SUITE.replace("npu", "a100"))
+    cards(A100)
+    result = lab.run("-m", "a100", "--require", "a100")
+    assert result.ret == 0
+    assert lab.verdict()["word"] == "CONFORMANT"
+
+
+@pytest.mark.parametrize(
+    ("card", "sentence"),
+    [
+        ({"name": H200, "major": 9}, "--require a100: the GPU is NVIDIA H200; it needs * A100"),
+        (
+            {"name": f"{A100} MIG 1g.5gb"},
+            "--require a100: the GPU is * MIG 1g.5gb, a MIG slice and no whole card; it needs *",
+        ),
+        (
+            {"name": A100, "cuda": None, "count": 0, "torch": "2.11.0+cpu"},
+            "--require a100: torch 2.11.0+cpu of *python* is built without CUDA, although there is"
+            f" {A100}; install a CUDA build of it, or name another Python by interpreter_train; *",
+        ),
+        (
+            {"name": A100, "count": 0},
+            "--require a100: torch * (CUDA 13.0) can use no GPU: The driver is too old *",
+        ),
+    ],
+)
+def test_a_gate_says_why_a_card_is_not_the_one(lab, cards, card, sentence):
+    cards(**card)
+    result = lab.run("--require", "a100")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {sentence}"])
+
+
+def test_a_torch_that_breaks_is_told_from_one_that_sees_nothing(lab, cards):
+    cards(A100)
+    lab.write("site/torch.py", "raise OSError('libcudart.so.13: cannot open')")
+    result = lab.run("--require", "cuda")
+    result.stderr.fnmatch_lines(
+        ["ERROR: --require cuda: torch of * does not load; run: *cards.py*"]
+    )
+
+
+def test_torch_is_not_asked_where_there_is_no_card(lab, cards):
+    cards(A100)
+    lab.tool("nvidia-smi", "")
+    lab.write("site/torch.py", f"open({str(lab.root / 'asked')!r}, 'w')")
+    assert lab.run("--collect-only").ret in (0, 5)
+    assert not (lab.root / "asked").exists()
 
 
 def test_a_test_that_needs_what_is_absent_is_skipped_before_it_runs(lab):

@@ -238,3 +238,10 @@ def test_on_a_simulated_device_every_timer_that_does_not_wait_is_caught():
         else:
             failing(closure.check_harness, event_s, host_s, share=GATE.harness)
         closure.check_harness(event_s, event_s, share=GATE.harness)
+
+
+def test_the_ranks_of_one_of_two_machines_stand_for_all():
+    one = figures([clocks(0)])
+    both = figures([clocks(0)], world=2)
+    assert both.world == 2
+    assert both.p_core == pytest.approx(2 * one.p_core)

@@ -132,8 +132,11 @@ class Figures:
         return "{:.1f} allocated, {:.1f} reserved, {:.1f}/{:.1f}".format(*(p / GIB for p in peaks))
 
 
-def figures(ranks: Sequence[RankTimes], *, map: Optional[float] = None) -> Figures:
+def figures(ranks: Sequence[RankTimes], *, map: Optional[float] = None, world: int = 0) -> Figures:
     """The figures of a run from the clocks of all its ranks.
+
+    Where a second machine took part, only this one's ranks are at hand: `world` says how many there
+    were, each of which feeds as many images as these.
 
     e2e_time is the slowest process from the start of its main() to its end (imports excluded, as
     the source does). mAP is COCO's AP@[.5:.95] of the last evaluation, as a share; it is given.
@@ -142,9 +145,10 @@ def figures(ranks: Sequence[RankTimes], *, map: Optional[float] = None) -> Figur
     cores = np.array([float(rank.core_s[rank.steady].sum()) for rank in ranks])
     trains = [float(rank.window_s.sum()) for rank in ranks]
     wholes = [t + r.evaluation_s + r.checkpoint_s for t, r in zip(trains, ranks)]
+    world = world or len(ranks)
     return Figures(
-        world=len(ranks),
-        images=sum(rank.steady_images for rank in ranks),
+        world=world,
+        images=sum(rank.steady_images for rank in ranks) * world / len(ranks),
         warmup=int(min(rank.window_start.min() for rank in ranks)),
         e2e_time=max(rank.main_s for rank in ranks),
         whole_s=max(wholes),
