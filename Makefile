@@ -8,7 +8,7 @@ FIND39 := $(PYTHON) requirements/python39.py $(PYTHON39)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env-export env-npu python39 conformance matrix test lint ops golden weights report clean
+.PHONY: help setup env-export env-npu python39 conformance matrix test bench lint ops golden weights report clean
 
 help: ## this page
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ matrix: setup env-export env-npu ## operators in torch 1.10.1; each pair of torc
 
 test: setup ops ## judge the judge: the suite's own tests
 	$(RUN) pytest tests $(ARGS)
+
+bench: setup ops ## our operators, feeding, emulation and collection beside their peers, in one table
+	$(RUN) pytest -c benchmarks/pytest.ini benchmarks
 
 lint: setup ## style of the Python code
 	$(RUN) ruff check . && $(RUN) ruff format --check .
