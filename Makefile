@@ -8,7 +8,7 @@ FIND39 := $(PYTHON) requirements/python39.py $(PYTHON39)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env-export env-npu python39 conformance matrix test bench lint ops golden weights report clean
+.PHONY: help setup env-export env-npu python39 conformance matrix test bench lint ops golden weights report canary books browser clean
 
 help: ## this page
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,8 +50,17 @@ golden: setup ops ## rewrite golden data that differs: make golden REASON="..." 
 weights: setup ops ## make a subject's weights again: make weights SUBJECT=retinanet_shapes REASON="..."
 	$(RUN) fixtures.weights "$(SUBJECT)" "$(REASON)"
 
-report: ## show the last verdict
-	@$(RUN) json.tool .artifacts/runs/latest/verdict.json
+report: ## where the report of the last run is (it is drawn again)
+	@$(RUN) plugins.report
+
+canary: setup ops ## prove that a broken model turns the job red
+	@$(RUN) plugins.canary
+
+books: setup ## write conformance/must_run.toml from what is collected; review the difference
+	@$(RUN) plugins.books
+
+browser: ## .venv-browser: a headless Chromium for the test that opens report.html (Python 3.10+, 550 MB)
+	@$(PYTHON) requirements/install.py .venv-browser browser.txt
 
 clean: ## delete what runs left behind; golden data and .venv* stay
 	rm -rf .artifacts .pytest_cache .hypothesis mmdet_ops/build

@@ -8,6 +8,8 @@ pytest_plugins = [
     "plugins.updating",
     "plugins.benchmark",
     "plugins.verdict",
+    "plugins.report",
+    "plugins.certifying",
     "fixtures.artifacts",
     "fixtures.operators",
     "fixtures.subjects",

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.a100
 def test_eight_images_are_learnt_by_heart(overfit_run, training, figure):
     losses = overfit_run.ranks[0].arrays["loss"]
     gate = training.gate.overfit
-    figure("last of first loss", losses[-gate.last :].mean() / losses[0], expected=f"<= {gate.ratio:g}")
+    figure(
+        "last of first loss", losses[-gate.last :].mean() / losses[0], expected=f"<= {gate.ratio:g}"
+    )
     check_overfit(losses, ratio=gate.ratio, last=gate.last)
 
 
@@ -43,12 +45,12 @@ def test_unseen_images_are_understood(accuracy_run, held_out_images, training, f
 
 
 @pytest.mark.clause("training.band")
-def test_the_loss_falls_as_under_other_seeds(
-    small_run, recorded_curves, training, keep_curve, figure
-):
+def test_the_loss_falls_as_under_other_seeds(small_run, recorded_curves, training, curve, figure):
     losses, gate = small_run.ranks[0].arrays["loss"], training.gate.band
     mean, spread = recorded_curves.mean(0), gate.sigmas * recorded_curves.std(0, ddof=1)
-    keep_curve("Loss of the short run", losses, low=mean - spread, high=mean + spread)
+    steps = np.arange(1, len(losses) + 1)
+    band = {"low": mean - spread, "high": mean + spread}
+    curve("Loss of the short run", steps, losses, **band, xlabel="iteration", ylabel="loss")
     figure("last smoothed loss", float(smoothed(losses, at=gate.at, width=gate.width)[-1]))
     check_band(
         losses,
@@ -63,11 +65,12 @@ def test_the_loss_falls_as_under_other_seeds(
 @pytest.mark.slow
 @pytest.mark.requires("cuda", "coco")
 @pytest.mark.clause("training.target")
-def test_the_recipe_reaches_its_target(target_curve, training, keep_curve, figure):
+def test_the_recipe_reaches_its_target(target_curve, training, curve, figure):
     """The published mAP is a first crossing of this target, two epochs after the rate's first drop."""
     recipe = training.recipe
     figure("mAP at the crossing", target_curve[-1]["map"], expected=f">= {recipe.target_map}")
     figure("epochs", len(target_curve), expected="18 in the source, on 1x8")
     figure("e2e_time", sum(one["seconds"] for one in target_curve), "s")
-    keep_curve("mAP by epoch", np.array([one["map"] for one in target_curve]))
+    epochs, maps = zip(*((one["epoch"], 100 * one["map"]) for one in target_curve))
+    curve("mAP by epoch", epochs, maps, xlabel="epoch", ylabel="mAP", unit="%")
     check_target(target_curve, target=recipe.target_map, epochs=recipe.epochs)

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,15 @@ from typing import Any
 import pytest
 
 from plugins import machine, options, probe
+from plugins.training_device import TrainingDevice, a_slice
 
 VOCABULARY = {
     "npu": "an Ascend 310P with its driver, and torch_aie or mindietorch in the infer interpreter",
     "cuda": "an NVIDIA GPU with its driver, and a torch in the train interpreter that can use it",
     "a100": "a driver, a torch in the train interpreter that can use it, and a whole NVIDIA A100",
+    "cuda2": "two GPUs",
+    "cuda8": "eight GPUs, for 1x8",
+    "cuda16": "eight GPUs, and a second machine named by --rendezvous, for 2x8",
     "detectron2": "detectron2 in the export interpreter",
     "coco": "--coco-root",
     "weights": "--weights",
@@ -33,40 +36,6 @@ OURS = Path(__file__).resolve().parent
 EMULATED_SIGN = "EMULATED = True"
 CARDS = OURS / "workers" / "cards.py"
 PROBE_SECONDS, CARDS_SECONDS = 30, 180
-
-
-@dataclass(frozen=True)
-class TrainingDevice:
-    """The device of the training lane, as torch sees it: how many cards, and what the first is.
-
-    `kind` is "cuda" or "cpu", `memory_gib` its memory in GiB, `capability` such as "sm_80".
-    """
-
-    kind: str = "cpu"
-    count: int = 0
-    name: str = ""
-    memory_gib: int = 0
-    capability: str = ""
-
-    def is_a100(self) -> bool:
-        """Whether it is an A100, and a whole one."""
-        return "A100" in self.name and not _a_slice(self.name)
-
-    @property
-    def runtime(self) -> str:
-        """The device in words: "NVIDIA H200 (140 GiB, sm_90, not an A100)", "cpu (stand-in)"."""
-        if self.kind == "cpu":
-            return "cpu (stand-in)"
-        name = self.name if self.name.startswith("NVIDIA") else f"NVIDIA {self.name}"
-        facts = [f"{self.memory_gib} GiB", self.capability]
-        facts += ["a MIG slice"] if _a_slice(self.name) else []
-        facts += [] if self.is_a100() else ["not an A100"]
-        return f"{name} ({', '.join(facts)})"
-
-
-def _a_slice(name: str) -> str:
-    """A MIG slice named as such; it is a fraction of its card, whatever card that is."""
-    return f"{name}, a MIG slice and no whole card" if " MIG " in f"{name} " else ""
 
 
 class Capabilities:
@@ -168,7 +137,21 @@ class Capabilities:
         device = self.training_device()
         if device.is_a100():
             return ""
-        return f"the GPU is {_a_slice(device.name) or device.name}"
+        return f"the GPU is {a_slice(device.name) or device.name}"
+
+    def _why_cuda2(self) -> str:
+        return self._why_fewer(2)
+
+    def _why_cuda8(self) -> str:
+        return self._why_fewer(8)
+
+    def _why_cuda16(self) -> str:
+        there = options.get(self._config, "rendezvous")
+        return self._why_fewer(8) or ("" if there else "--rendezvous names no second machine")
+
+    def _why_fewer(self, cards: int) -> str:
+        count = self.training_device().count
+        return "" if count >= cards else self.why("cuda") or f"torch sees {count} GPUs"
 
     def _why_detectron2(self) -> str:
         found = "detectron2" in self.modules("export")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Generator
@@ -21,16 +22,29 @@ DESELECTION = pytest.StashKey[str]()
 CLAUSE_ID = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
 FORBIDDEN = ("xfail", "skip", "skipif")
 ACTORS = {
-    "subject": ("subject", "contract", "shapes", "shipped"),
-    "backend": ("backend", "target"),
+    "subject": ("subject", "contract", "shapes", "shipped", "trained", "exercised"),
+    "backend": ("backend", "target", "timed_run", "precision", "shared_run", "rate_trace"),
     "case": ("case", "lively_case", "nms_case", "device_nms_case", "roi_case", "bad_call"),
 }
 KNOWN_BETTER = ("subject", "backend", "case", "runtime")
 SLOW = "slow (add --run-slow)"
+ATTEMPTS = pytest.StashKey[int]()
+HOUSE = ("plugins.", "fixtures.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    refuse_blocked(config)
     config.stash[LEDGER] = Ledger()
+
+
+def refuse_blocked(config: pytest.Config) -> None:
+    """A UsageError where a plugin of ours is switched off: the gate would be one without knowing.
+
+    The plugins that speak the verdict all ask, so that none of them can be the one that is missing.
+    """
+    for name, plugin in config.pluginmanager.list_name_plugin():
+        if plugin is None and name.startswith(HOUSE):
+            raise pytest.UsageError(f"-p no:{name}: is a part of the gate; leave that option out")
 
 
 def is_conformance(config: pytest.Config, path: Path) -> bool:
@@ -73,6 +87,7 @@ def _entry(item: pytest.Item) -> Entry:
         lanes=lanes,
         requires=capability.needs(item),
         runtime=runtimes[lanes[0]]() if lanes else "cpu",
+        measures="figure" in getattr(item, "fixturenames", ()),
         **{"subject": clause.split(".")[0], **_actors(item)},
     )
 
@@ -145,6 +160,8 @@ def pytest_runtest_makereport(
         return report
     report.user_properties = [(name, _plain(value)) for name, value in report.user_properties]
     report.conformance = findings = _findings(call, report)
+    item.stash[ATTEMPTS] = item.stash.get(ATTEMPTS, 0) + (call.when == "setup")
+    findings["attempts"] = item.stash[ATTEMPTS]
     for actor in set(findings) & set(KNOWN_BETTER):
         setattr(entry, actor, findings[actor])
     error = call.excinfo.value if call.excinfo else None
@@ -152,12 +169,17 @@ def pytest_runtest_makereport(
         first, *rest = str(error).splitlines()
         lines = [f"{entry.title()}: {first}", *rest]
         report.longrepr = failing.rendered(item, call.excinfo, lines)
+    vacuous = _vacuous(entry, findings)
+    if vacuous:
+        findings.update(outcome=ledger.ERROR, reason=vacuous)
+        report.longrepr = failing.rendered(item, None, [f"{entry.title()}: {vacuous}"])
     if isinstance(error, Inconclusive):
         report.outcome = "skipped"
         report.longrepr = (str(item.path), item.reportinfo()[1] or 0, f"inconclusive: {error}")
     if findings.get("outcome") in (ledger.FAILED, ledger.ERROR):
         report.outcome = "failed"
         report.sections.append(("reproduce", _command(item)))
+        findings.setdefault("details", []).append(f"reproduce   {_command(item)}")
     return report
 
 
@@ -172,6 +194,7 @@ def _findings(call: pytest.CallInfo[None], report: pytest.TestReport) -> dict[st
         findings["reason"] = (str(error) or type(error).__name__).splitlines()[0]
         if isinstance(error, CheckFailure):
             findings["expected"], findings["measured"] = error.expected, error.actual
+            findings["details"] = error.lines()[1:]
     findings.update(_recorded(report.user_properties))
     return findings
 
@@ -193,7 +216,22 @@ def _recorded(properties: list[tuple[str, Any]]) -> dict[str, Any]:
     recorded: dict[str, Any] = {
         name: str(value) for name, value in properties if name in KNOWN_BETTER
     }
-    return {**recorded, "figures": [value for name, value in properties if name == "figure"]}
+    recorded["figures"] = [value for name, value in properties if name == "figure"]
+    hashes = {key: text for name, one in properties if name == "hash" for key, text in one.items()}
+    return {**recorded, "hashes": hashes} if hashes else recorded
+
+
+def _vacuous(entry: Entry, findings: dict[str, Any]) -> str:
+    """Why a pass says nothing: its figures are missing or no numbers; else empty."""
+    if findings.get("outcome") != ledger.PASSED:
+        return ""
+    if entry.measures and not findings["figures"]:
+        return "passed without a figure, which it is there to record; call figure(name, value)"
+    for one in findings["figures"]:
+        value = one.get("measured")
+        if value in (None, "") or (isinstance(value, float) and not math.isfinite(value)):
+            return f"passed with {one.get('name')} {value!r}, which is no measurement"
+    return ""
 
 
 def _plain(value: Any) -> Any:

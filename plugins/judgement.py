@@ -29,13 +29,14 @@ class Scope:
 
     `lane` is "npu" or "a100" when the user chose just that lane; `partial` says in words that only
     a part of conformance/ was selected; `required` are the capabilities of --require; `refused` is
-    the sentence of a usage error.
+    the sentence of a usage error; `absent` are the capabilities that this machine lacks.
     """
 
     lane: str = ""
     partial: str = ""
     required: tuple[str, ...] = ()
     refused: str = ""
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,10 @@ def _circumstances(books: Ledger, scope: Scope, entries: list[Entry]) -> list[st
         reasons.append(scope.partial)
     if not any(entry.outcome in ledger.JUDGED for entry in entries):
         reasons.append("nothing was judged")
-    return reasons + books.remarks
+    retried = [entry for entry in entries if entry.attempts > 1]
+    if retried:
+        reasons.append(f"needed a second try: {_some(entry.clause for entry in retried)}")
+    return reasons + books.gaps + books.remarks
 
 
 def _not_judged(entries: list[Entry]) -> list[str]:
@@ -129,23 +133,27 @@ def _qualifier(entries: list[Entry]) -> str:
 def _holes(books: Ledger, scope: Scope) -> list[str]:
     """What turns a run with --require red although nothing failed."""
     holes = [scope.partial] if scope.required and scope.partial else []
+    holes += [*books.overdue, *(books.gaps if scope.required else ())]
     for capability in scope.required:
         lane = [entry for entry in books if entry.belongs_to(capability)]
         if not any(entry.outcome in ledger.JUDGED for entry in lane):
             holes.append(f"--require {capability}: nothing that needs it was judged")
-        open_ones = [entry for entry in lane if _is_hole(entry, capability, scope.required)]
+        open_ones = [entry for entry in lane if _is_hole(entry, capability, scope)]
         if open_ones:
             names = _some(f"{entry.clause} {entry.outcome}" for entry in open_ones)
             holes.append(f"--require {capability}: not judged on it: {names}")
     return holes
 
 
-def _is_hole(entry: Entry, capability: str, required: Sequence[str]) -> bool:
+def _is_hole(entry: Entry, capability: str, scope: Scope) -> bool:
+    if entry.attempts > 1:
+        return True
     if entry.outcome in ledger.JUDGED:
         sign, _ = STAND_INS.get(capability, ("", ""))
         return bool(sign) and capability in entry.lanes and entry.runtime.startswith(sign)
     if entry.outcome == ledger.SKIPPED and entry.reason.startswith("needs "):
-        return entry.reason[len("needs ") :] in required
+        missing = entry.reason[len("needs ") :]
+        return missing in scope.required or missing not in scope.absent
     return True
 
 
@@ -209,17 +217,28 @@ def _outcome_cell(group: list[Entry]) -> str:
     count = sum(entry.outcome == outcome for entry in group)
     if len(group) == 1:
         return outcome + names
+    if outcome == ledger.SKIPPED and count < len(group):  # what passed is news too
+        return f"passed {len(group) - count}, skipped {count}"
     return f"{outcome}{names} {count}" + ("" if count == len(group) else f" of {len(group)}")
 
 
 def table(cells: list[dict[str, Any]]) -> list[str]:
-    """The rows as aligned text, grouped by subject."""
+    """The rows as aligned text, grouped by subject; what was not selected is one line."""
+    every, cells = cells, [row for row in cells if not _left_out(row)]
+    left = len(every) - len(cells)
+    rest = [f"  {left} rows that were not selected are in verdict.json"] * bool(left)
+    if not cells:
+        return rest
     texts = [[_cell(row, column) for column in COLUMNS] for row in cells]
     widths = [max(map(len, column)) for column in zip(COLUMNS, *texts)]
     lines = {row["subject"]: [row["subject"]] for row in cells}
     for row, text in zip(cells, texts):
         lines[row["subject"]].append(_line(text, widths))
-    return [_line(COLUMNS, widths), *(line for some in lines.values() for line in some)]
+    return [_line(COLUMNS, widths), *(line for some in lines.values() for line in some), *rest]
+
+
+def _left_out(row: dict[str, Any]) -> bool:
+    return re.fullmatch(rf"{ledger.DESELECTED}( \d+)?", row["outcome"]) is not None
 
 
 def _cell(row: dict[str, Any], column: str) -> str:

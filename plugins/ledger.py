@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 LANES = ("npu", "a100")
@@ -12,6 +12,7 @@ INCONCLUSIVE, ERROR, STALE, FAILED = "inconclusive", "error", "stale", "failed"
 DESELECTED, NOT_RUN = "deselected", "not run"
 SEVERITY = (FAILED, STALE, ERROR, INCONCLUSIVE, NOT_RUN, DESELECTED, SKIPPED, WAIVED, PASSED)
 JUDGED = (PASSED, WAIVED, FAILED, STALE)
+PLANNED = "nodeid clause subject backend case lanes requires runtime measures".split()
 
 
 @dataclass
@@ -19,7 +20,9 @@ class Entry:
     """One test of conformance/: which promise it judges, of what, and the outcome.
 
     `reason` says why it did not pass; `figures` are dictionaries with name, measured, unit,
-    expected and runtime; `seconds` covers set-up, call and tear-down.
+    expected and runtime; `seconds` covers set-up, call and tear-down. `measures` says that the
+    test has figures to record, `attempts` how often it was started, `details` what a failure said
+    beyond its reason, `hashes` the sha256 of what it judged, by name.
     """
 
     nodeid: str
@@ -37,6 +40,10 @@ class Entry:
     waiver: str = ""
     seconds: float = 0.0
     figures: list[dict[str, Any]] = field(default_factory=list)
+    measures: bool = False
+    attempts: int = 0
+    details: list[str] = field(default_factory=list)
+    hashes: dict[str, str] = field(default_factory=dict)
 
     @property
     def chapter(self) -> str:
@@ -56,11 +63,16 @@ class Entry:
 
 @dataclass
 class Ledger:
-    """Entries by node id, the collection errors, and how many self-tests ran beside them."""
+    """Entries by node id, the collection errors, and how many self-tests ran beside them.
+
+    `gaps` are what the must-run list misses; `overdue` what stayed inconclusive for too long.
+    """
 
     entries: dict[str, Entry] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+    overdue: list[str] = field(default_factory=list)
     self_tests: int = 0
     interrupted: bool = False
     # under xdist, outcomes come in before the plan of the worker that they come from
@@ -89,10 +101,11 @@ class Ledger:
                 self.early.setdefault(nodeid, []).append((seconds, findings))
             return
         entry.seconds += seconds
+        entry.attempts = max(entry.attempts, findings.get("attempts", 0))
         outcome = findings.get("outcome", entry.outcome)
         if SEVERITY.index(outcome) <= SEVERITY.index(entry.outcome) or entry.outcome == NOT_RUN:
-            for name, value in findings.items():
-                setattr(entry, name, value)
+            for name in findings.keys() - {"attempts"}:
+                setattr(entry, name, findings[name])
 
     def as_dict(self) -> dict[str, Any]:
         """The books as plain data, to be sent by an xdist worker to its controller."""
@@ -111,8 +124,7 @@ def _unjudged(entry: Entry) -> Entry:
     """The entry as planned, before its outcome was known."""
     if entry.outcome == DESELECTED:
         return entry
-    fresh = {"reason": "", "expected": "", "measured": "", "waiver": "", "seconds": 0.0}
-    return replace(entry, outcome=NOT_RUN, figures=[], **fresh)
+    return Entry(**{name: getattr(entry, name) for name in PLANNED})
 
 
 def worst(entries: Iterable[Entry]) -> str:

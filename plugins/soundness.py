@@ -13,19 +13,22 @@ DTYPES = ("float16", "float32", "float64", "int32", "int64")
 BACKENDS = ("reference", "aie")
 KINDS = ("photograph", "scene", "hostile")
 SENTENCE = 5  # words, at least
+LOGIT_RANGE = 3  # what lies between two scores of 0.18 and 0.82: as good as no tolerance
 
 
 def problems(contract: Contract) -> Iterator[tuple[str, str]]:
     """Each fault of a contract: the key, and what is wrong with it."""
     yield from _lists(contract)
     yield from _tolerances(contract)
+    yield from _toothless(contract)
     yield from _derivations(contract)
+    yield from _decisions(contract)
     yield from _outputs(contract)
     yield from _cases(contract)
 
 
 def _lists(contract: Contract) -> Iterator[tuple[str, str]]:
-    for key in ("category_ids", "output", "case", "tolerance", "accuracy"):
+    for key in ("category_ids", "output", "case", "tolerance", "accuracy", "comparison"):
         if not getattr(contract, key):
             yield key, "must not be empty: nothing would be checked"
     ids, classes = contract.category_ids, contract.architecture.classes
@@ -47,15 +50,65 @@ def _tolerances(contract: Contract) -> Iterator[tuple[str, str]]:
             yield f"tolerance.{backend}.borderline", "must be a share below 1"
 
 
+def _toothless(contract: Contract) -> Iterator[tuple[str, str]]:
+    """Figures that are finite and allow everything: a whole side, a whole share, a floor of zero."""
+    side = min((size.side for size in contract.input.sizes), default=0)
+    limits = {"box_px": side, "box_relative": 1, "score_logit": LOGIT_RANGE}
+    for backend, tolerance in contract.tolerance.items():
+        for name, limit in limits.items():
+            if not getattr(tolerance, name) < limit:
+                yield (
+                    f"tolerance.{backend}.{name}",
+                    f"must be below {limit:g}: it allows everything",
+                )
+    for index, one in enumerate(contract.accuracy):
+        if not 0 < one.floor <= 100:
+            yield f"accuracy[{index}].floor", f"must be in percent, above 0, not {one.floor:g}"
+        if not 0 <= one.allowed_drop < one.floor:
+            yield f"accuracy[{index}].allowed_drop", "must be points from 0 to below the floor"
+    for index, one in enumerate(contract.throughput):
+        if not one.floor > 0:
+            yield f"throughput[{index}].floor", f"must be above 0 img/s, not {one.floor:g}"
+        if not 0 <= one.allowed_drop < 1:
+            yield f"throughput[{index}].allowed_drop", "must be a share below 1"
+
+
 def _derivations(contract: Contract) -> Iterator[tuple[str, str]]:
     declared = {f"tolerance.{backend}": t for backend, t in contract.tolerance.items()}
-    for name in ("accuracy", "throughput"):
+    for name in ("accuracy", "throughput", "comparison"):
         declared.update({f"{name}[{i}]": one for i, one in enumerate(getattr(contract, name))})
     for key, one in declared.items():
         text = one.derivation
         if len(text.split()) < SENTENCE:
             what = f"'{text}' is no derivation; say in a sentence where the figures come from"
             yield f"{key}.derivation", what
+
+
+def _decisions(contract: Contract) -> Iterator[tuple[str, str]]:
+    """Plans that could not decide, or would decide by too little."""
+    for index, one in enumerate(contract.accuracy):
+        plan, key = one.paired, f"accuracy[{index}].paired"
+        if not plan.looks or plan.looks != sorted(set(plan.looks)) or plan.looks[0] < 2:
+            yield f"{key}.looks", "must be ascending numbers of images, from 2 on"
+        elif plan.resamples * (1 - plan.confidence) / len(plan.looks) < 1:
+            yield f"{key}.resamples", "are too few: no resample lies beyond a bound"
+        if not 0.5 < plan.confidence < 1:
+            yield f"{key}.confidence", "must be a share between 0.5 and 1"
+    for index, plan in enumerate(contract.comparison):
+        key = f"comparison[{index}]"
+        for name in ("margin", "error", "drift"):
+            limit = 0.5 if name == "error" else 2
+            if not 0 < getattr(plan, name) < limit:
+                yield f"{key}.{name}", f"must be a share above 0 and below {limit:g}"
+        if plan.processes < 2:
+            yield f"{key}.processes", "must be at least 2: one has nothing to recur in"
+        if plan.quads < 1 or plan.steps < 1:
+            yield f"{key}.quads", "and steps must be at least 1"
+        elif plan.processes > 1 and 0.5 ** (2 * plan.quads) > plan.error / (plan.processes - 1):
+            yield f"{key}.quads", "are too few: two processes of them decide nothing"
+    for share in [*contract.timing.tail, contract.timing.tail_confidence]:
+        if not 0 < share < 1:
+            yield "timing.tail", f"and its confidence are shares between 0 and 1, not {share:g}"
 
 
 def _outputs(contract: Contract) -> Iterator[tuple[str, str]]:

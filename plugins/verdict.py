@@ -12,18 +12,21 @@ from typing import Any
 
 import pytest
 
-from plugins import judgement, ledger, options, provenance
-from plugins.clauses import LEDGER
+from plugins import books, capability, inconclusive, judgement, ledger, options, provenance
+from plugins.certificate import sha256
+from plugins.clauses import LEDGER, refuse_blocked
 from plugins.judgement import Judgement, Scope
 from plugins.ledger import Ledger
-from plugins.waivers import WAIVERS, Waiver
+from plugins.waivers import PATIENCE, WAIVERS, Waiver
 
 SCHEMA = 1
 RUN_DIR = options.RUN_DIR
+BOOKS = ("broken", "remarks", "gaps", "overdue", "interrupted")
 XDIST_BOOKS = "conformance_books"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    refuse_blocked(config)
     config.pluginmanager.register(Bookkeeper(config), "conformance-bookkeeper")
     if not config.option.collectonly and not config.option.xmlpath:
         config.option.xmlpath = str(config.stash[RUN_DIR] / "junit.xml")
@@ -75,7 +78,9 @@ class Bookkeeper:
             self.config.workeroutput[XDIST_BOOKS] = json.dumps(self.books.as_dict())
         if not judged(self.config):
             return
-        verdict = judgement.judge(self.books, _scope(self.config))
+        scope = _scope(self.config)
+        _close(self.config, scope)
+        verdict = judgement.judge(self.books, scope)
         self.verdict = verdict, judgement.rows(self.books)
         if verdict.holes and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -93,7 +98,7 @@ class Bookkeeper:
         for reason in [*verdict.reasons, *(f"red: {hole}" for hole in verdict.holes)]:
             terminalreporter.write_line(f"  {reason}")
         written = self.config.stash[RUN_DIR] / "verdict.json"
-        terminalreporter.write_line(f"written: {_shown(written, self.config.rootpath)}")
+        terminalreporter.write_line(f"written: {shown(written, self.config.rootpath)}")
 
     def _document(self, exit_code: int) -> dict[str, Any]:
         verdict, rows = self.verdict
@@ -110,6 +115,8 @@ class Bookkeeper:
             "command": ["pytest", *map(str, self.config.invocation_params.args)],
             "options": _options(self.config),
             "environment": provenance.environment(self.config),
+            "scope": asdict(_scope(self.config)),
+            "books": {name: getattr(self.books, name) for name in BOOKS},
             "counts": dict(Counter(entry.outcome for entry in self.books)),
             "rows": rows,
             "tests": [asdict(entry) for entry in self.books],
@@ -126,12 +133,29 @@ class Bookkeeper:
 
 
 def _scope(config: pytest.Config) -> Scope:
+    known = capability.of(config)
     expression = config.option.markexpr.strip()
     return Scope(
         lane=expression if expression in ledger.LANES else "",
         partial=partial_selection(config),
         required=tuple(options.get(config, "require")),
         refused=config.stash.get(options.REFUSED, ""),
+        absent=tuple(name for name in capability.VOCABULARY if not known.present(name)),
+    )
+
+
+def _close(config: pytest.Config, scope: Scope) -> None:
+    """Compare the books with the must-run list, and see what has been inconclusive for too long."""
+    whole = config.stash[LEDGER]
+    if not scope.partial and not scope.refused:
+        whole.gaps = books.faults(config.rootpath / books.FILE, whole, scope.lane)
+    given = options.get(config, "model_ts")
+    whole.overdue = inconclusive.overdue(
+        options.get(config, "artifacts") / inconclusive.NAME,
+        whole,
+        days=config.stash[PATIENCE],
+        today=datetime.date.today(),
+        of=f"of {sha256(given)[:12]}" if given else "",
     )
 
 
@@ -157,7 +181,8 @@ def _now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
-def _shown(path: Path, root: Path) -> str:
+def shown(path: Path, root: Path) -> str:
+    """A path as a person reads it: relative where it lies in the house."""
     return str(path.relative_to(root)) if root in path.parents else str(path)
 
 

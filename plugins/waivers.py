@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from plugins import failing, ledger, options
-from plugins.clauses import ENTRY, is_conformance
+from plugins.clauses import ENTRY, is_conformance, refuse_blocked
 from plugins.failure import LabError
 from plugins.ledger import Entry
 from plugins.store import read_toml
@@ -51,7 +51,12 @@ class Waiver:
 
 WAIVERS = pytest.StashKey[list[Waiver]]()
 MINE = pytest.StashKey[Waiver]()
+PATIENCE = pytest.StashKey[int]()
 DEFAULT_FILE = Path("conformance", "waivers.toml")
+NUMBERS = {
+    "max": "give the greatest number of waivers, e.g. max = 5",
+    "inconclusive_days": "say for how many days a test may stay inconclusive, e.g. 14",
+}
 FIELDS = {one.name: one for one in fields(Waiver) if one.name != "matched"}
 OPTIONAL = ("subject", "backend")
 
@@ -65,13 +70,13 @@ def _matches(pattern: str, text: str) -> bool:
 def load(path: Path) -> list[Waiver]:
     """Read a waivers file; a LabError names the file, the entry and what is wrong with it."""
     document = read_toml(path)
-    unknown = sorted(set(document) - {"max", "waiver"})
+    unknown = sorted(set(document) - {*NUMBERS, "waiver"})
     if unknown:
-        raise LabError(f"{path}: unknown key {unknown[0]!r}; it holds `max` and [[waiver]] entries")
+        raise LabError(
+            f"{path}: unknown key {unknown[0]!r}; it holds {', '.join(NUMBERS)} and [[waiver]] entries"
+        )
     entries = document.get("waiver", [])
-    cap = document.get("max")
-    if type(cap) is not int:
-        raise LabError(f"{path}: max: give the greatest number of waivers, e.g. max = 5")
+    cap = _number(path, document, "max")
     if not isinstance(entries, list):
         raise LabError(f"{path}: waiver: write each one as a [[waiver]] table")
     if len(entries) > cap:
@@ -82,6 +87,18 @@ def load(path: Path) -> list[Waiver]:
         if ids.count(name) > 1:
             raise LabError(f"{path}: {name}: two waivers have this id; rename one")
     return waivers
+
+
+def patience(path: Path) -> int:
+    """For how many days a test may stay inconclusive."""
+    return _number(path, read_toml(path), "inconclusive_days")
+
+
+def _number(path: Path, document: Mapping[str, Any], key: str) -> int:
+    value = document.get(key)
+    if type(value) is not int or value < 0:
+        raise LabError(f"{path}: {key}: {NUMBERS[key]}")
+    return value
 
 
 def _waiver(path: Path, number: int, entry: Mapping[str, Any]) -> Waiver:
@@ -113,14 +130,18 @@ def _check_field(where: str, key: str, value: Any) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    path = _file(config)
+    refuse_blocked(config)
+    path = file(config)
     try:
         config.stash[WAIVERS] = load(path) if path else []
+        # without the file nothing is forgiven, and no patience is had
+        config.stash[PATIENCE] = patience(path) if path else 0
     except LabError as error:
         raise pytest.UsageError(str(error)) from None
 
 
-def _file(config: pytest.Config) -> Path | None:
+def file(config: pytest.Config) -> Path | None:
+    """The waivers file of a run, if it has one."""
     if options.get(config, "no_waivers"):
         return None
     default = config.rootpath / DEFAULT_FILE
@@ -165,7 +186,7 @@ def _refuse_unmatched(config: pytest.Config) -> None:
         if not waiver.matched:
             options.refuse(
                 config,
-                f"{_file(config)}: {waiver.id}: matches no test; correct its scope or remove it",
+                f"{file(config)}: {waiver.id}: matches no test; correct its scope or remove it",
             )
 
 

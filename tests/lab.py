@@ -19,6 +19,7 @@ PLUGINS = (
     "updating",
     "benchmark",
     "verdict",
+    "certifying",
 )
 # plugins that have no part in this and cost a second a run
 SPARED = ("-p", "no:hypothesispytest", "-p", "no:unraisableexception", "-p", "no:cacheprovider")
@@ -32,7 +33,8 @@ class Lab:
     """A pytester project (`root`) whose tests are judged by the plugins of our `house`.
 
     `chapter` writes conformance/test_<name>.py, `run` runs pytest in this process, `tool` puts a
-    program on PATH that prints a text, `verdict` reads the last verdict.json.
+    program on PATH that prints a text, `verdict` reads the last verdict.json. What is collected is
+    entered in the must-run list, unless `closed`.
     """
 
     house = HOUSE
@@ -44,7 +46,7 @@ class Lab:
         for folder in ("bin", "conformance", "tests"):
             (self.root / folder).mkdir()
         monkeypatch.setenv("PATH", f"{self.root / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin")
-        for name in ("CI", "PYTEST_ADDOPTS"):
+        for name in ("CI", "GITHUB_STEP_SUMMARY", "PYTEST_ADDOPTS"):
             monkeypatch.delenv(name, raising=False)
         self.tool("nvidia-smi", "")
         self.tool("npu-smi", "")
@@ -63,8 +65,11 @@ class Lab:
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         return path
 
-    def run(self, *arguments: object, child: bool = False) -> pytest.RunResult:
+    def run(
+        self, *arguments: object, child: bool = False, closed: bool = False
+    ) -> pytest.RunResult:
         loaded = [word for name in PLUGINS for word in ("-p", f"plugins.{name}")]
+        loaded += [] if closed else ["-p", "tests.open_books"]
         words = [*loaded, *SPARED, *map(str, arguments)]
         if child:
             self.monkeypatch.setenv("PYTHONPATH", str(HOUSE))

@@ -11,7 +11,7 @@ import pytest
 
 HOUSE = Path(__file__).resolve().parent.parent
 TOP = {
-    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile"),
+    *("README.md", "README.zh-CN.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile"),
     *("pyproject.toml", "pytest.ini", "conftest.py"),
     *("conformance", "fixtures", "golden", "plugins", "mmdet_ops", "tests", "requirements"),
     *("docs", ".ci", ".gitignore"),
@@ -22,10 +22,13 @@ LONGEST = 300
 HOOKS = (
     *("options", "capability", "clauses", "waivers", "updating", "benchmark", "verdict"),
     *("failing", "judgement", "ledger", "probe", "provenance", "contracts", "store", "failure"),
-    *("soundness", "tables"),
+    *("books", "inconclusive", "certificate", "consistency", "report"),
+    *("soundness", "tables", "machine", "inputs", "pinning", "training_device"),
 )
 KNOWLEDGE = ("contracts", "store", "failure")
-# a folder, and the modules of ours that its files may import; the first folder that fits decides
+TRAINING = ("training", "training_gates", "training_runs", "training_soundness")
+# a folder, or a module and those that its name begins, and the modules of ours that its files may
+# import; the first that fits decides
 ALLOWED = {
     "plugins/workers/emulator": ("plugins.workers.emulator",),
     "plugins/workers": (),
@@ -35,13 +38,16 @@ ALLOWED = {
         "plugins.workers.protocol",
         *(f"plugins.{name}" for name in KNOWLEDGE),
     ),
+    "plugins/training": tuple(
+        f"plugins.{name}" for name in ("contracts", "failure", "tables", *TRAINING)
+    ),
     "plugins": tuple(f"plugins.{name}" for name in HOOKS),
     "conformance": ("plugins.checks",),
     "fixtures": (
         "fixtures",
         "plugins.drivers",
         "plugins.checks",  # for its data types and its NumPy oracles
-        *(f"plugins.{name}" for name in (*KNOWLEDGE, "operators")),
+        *(f"plugins.{name}" for name in (*KNOWLEDGE, *TRAINING, "operators", "machine")),
         # for the stash keys alone
         *(f"plugins.{name}" for name in ("options", "capability", "updating", "benchmark")),
     ),
@@ -70,7 +76,8 @@ def imports(text, package=""):
 
 def trespasses(path, text):
     """What a module imports of ours although its place forbids it."""
-    allowed = next(names for folder, names in ALLOWED.items() if path.startswith(f"{folder}/"))
+    places = ((place, (f"{place}/", f"{place}_", f"{place}.py")) for place in ALLOWED)
+    allowed = ALLOWED[next(place for place, starts in places if path.startswith(starts))]
     package = path[: -len(".py")].replace("/", ".")
     ours = [name for name in imports(text, package) if name.split(".")[0] in OURS]
     fits = [name for name in ours if any(f"{name}.".startswith(f"{one}.") for one in allowed)]
@@ -92,7 +99,12 @@ def test_imports_point_one_way(path):
         ("plugins/options.py", "def f():\n    import plugins.drivers", ["plugins.drivers"]),
         ("conformance/test_a.py", "from fixtures import cases", ["fixtures.cases"]),
         ("fixtures/a.py", "from plugins.verdict import b", ["plugins.verdict.b"]),
+        ("plugins/training.py", "from plugins.store import a", ["plugins.store.a"]),
+        ("plugins/options.py", "from plugins import training", ["plugins.training"]),
+        ("plugins/workers/training/a.py", "from plugins import failure", ["plugins.failure"]),
         ("conformance/test_a.py", "from plugins.checks import b", []),
+        ("plugins/training_gates.py", "from plugins.training import a", []),
+        ("fixtures/a.py", "from plugins.training_runs import b", []),
         ("plugins/checks/a.py", "from . import b", []),
         ("fixtures/a.py", "import numpy", []),
     ],

@@ -15,6 +15,7 @@ def test_detections(subject, backend, case):
     if backend == "aie" and case == "bus":
         raise CheckFailure("a box moved", expected="1 px", actual="3 px")
 """
+TOP = "max = 2\ninconclusive_days = 3"
 WAIVER = {
     "id": "W-1",
     "test": "test_outputs.py::test_detections[retinanet_shapes-aie-bus]",
@@ -32,7 +33,7 @@ def waived(lab):
     """The lab with one failing test and a function that writes its waivers file."""
     lab.chapter(SUITE)
 
-    def write(*waivers, top="max = 2"):
+    def write(*waivers, top=TOP):
         lines = [top]
         for waiver in waivers or [WAIVER]:
             lines.append("[[waiver]]")
@@ -116,15 +117,17 @@ def test_a_partial_run_tolerates_a_waiver_for_another_part(waived):
 @pytest.mark.parametrize(
     ("fields", "top", "sentence"),
     [
-        ({"expires": "2020-01-01"}, "max = 2", "W-1: expired on 2020-01-01; fix *with ops"),
-        ({"expires": '"soon"'}, "max = 2", "W-1: expires: write a date, e.g. 2026-12-31"),
-        ({"owner": None}, "max = 2", "W-1: has no owner; every waiver says it"),
-        ({"reason": " "}, "max = 2", "W-1: reason: write a text that is not empty"),
-        ({"why": "x"}, "max = 2", "W-1: unknown key 'why'; the keys are id, test, *"),
-        ({"matched": "x"}, "max = 2", "W-1: unknown key 'matched'; the keys are *"),
+        ({"expires": "2020-01-01"}, TOP, "W-1: expired on 2020-01-01; fix *with ops"),
+        ({"expires": '"soon"'}, TOP, "W-1: expires: write a date, e.g. 2026-12-31"),
+        ({"owner": None}, TOP, "W-1: has no owner; every waiver says it"),
+        ({"reason": " "}, TOP, "W-1: reason: write a text that is not empty"),
+        ({"why": "x"}, TOP, "W-1: unknown key 'why'; the keys are id, test, *"),
+        ({"matched": "x"}, TOP, "W-1: unknown key 'matched'; the keys are *"),
         ({}, "max = 0", "1 waivers, and max is 0; remove one first"),
         ({}, "", "max: give the greatest number of waivers, e.g. max = 5"),
-        ({}, "max = 2\nmaximum = 3", "unknown key 'maximum'; *"),
+        ({}, "max = -1", "max: give the greatest number of waivers, e.g. max = 5"),
+        ({}, "max = 2", "inconclusive_days: say for how many days a test may stay *, e.g. 14"),
+        ({}, TOP + "\nmaximum = 3", "unknown key 'maximum'; *"),
         ({}, "max = = 2", "is not valid TOML: *"),
     ],
 )

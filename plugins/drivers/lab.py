@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from pathlib import Path
 from typing import Callable
@@ -22,6 +23,7 @@ class Lab:
         artifacts: folder for the cache, which outlives the run.
         run: folder of this run; the workers' logs go below it.
         tell: is given a line before each long step.
+        npu: the number of the card that its workers use.
     """
 
     def __init__(
@@ -31,9 +33,11 @@ class Lab:
         artifacts: Path,
         run: Path,
         tell: Callable[[str], None] = lambda line: None,
+        npu: int = 0,
     ) -> None:
         self.interpreters, self.run, self.tell = interpreters, Path(run), tell
         self.cache = Cache(Path(artifacts) / "cache")
+        self.npu, self._place, self._beside = npu, "", []
         self.hashes: dict[str, str] = {}
         self._workers: dict[str, Worker] = {}
         self._libraries: dict[str, str] = {}
@@ -41,14 +45,21 @@ class Lab:
     def worker(self, role: str) -> Worker:
         """The living worker of a role."""
         if role not in self._workers:
-            log = self.run / "workers" / f"{role}.log"
-            self._workers[role] = Worker(role, python=self.python(role), log=log)
+            self._workers[role] = self.fresh(role, self._place)
         return self._workers[role]
 
     def fresh(self, role: str, name: str) -> Worker:
         """A second process of a role, for what must hold in a clean one; close it after use."""
-        log = self.run / "workers" / f"{role}-{name}.log"
-        return Worker(role, python=self.python(role), log=log)
+        log = self.run / "workers" / f"{'-'.join(filter(None, (role, name)))}.log"
+        card = {"CONFORMANCE_NPU": str(self.npu)}
+        return Worker(role, python=self.python(role), log=log, env=card)
+
+    def beside(self, place: str, npu: int) -> Lab:
+        """The same equipment with workers of its own, which use the card `npu`; ends with this."""
+        other = copy.copy(self)
+        other.npu, other._place, other._workers = npu, place, {}
+        self._beside.append(other)
+        return other
 
     def call(self, role: str, op: str, **arguments: object) -> Reply:
         """One operation of a role's worker."""
@@ -73,6 +84,9 @@ class Lab:
 
     def close(self) -> None:
         """End every worker."""
-        for worker in self._workers.values():
+        workers = [*self._workers.values()]
+        workers += [worker for lab in self._beside for worker in lab._workers.values()]
+        for worker in workers:
             worker.close()
-        self._workers.clear()
+        for lab in (self, *self._beside):
+            lab._workers.clear()

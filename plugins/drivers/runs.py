@@ -13,6 +13,7 @@ from plugins.drivers.process import Reply, WorkerFailed, WorkerRefused, WorkerUn
 if TYPE_CHECKING:
     from plugins.drivers.subject import Picture, Subject
 
+FOUND = ("boxes", "labels", "scores")
 OPEN_LIMIT_S, RUN_LIMIT_S, DETECT_LIMIT_S = 900.0, 600.0, 36000.0
 
 
@@ -122,9 +123,9 @@ class Runs:
             preprocess=self.subject.contract.input.preprocess(side),
             results=str(results or ""),
         ).arrays
-        images = f"{len(paths)} images from {paths[0].name}" if paths else "no image"
-        name = f"detections of {self.subject.id} on {backend} for {images}"
-        self.lab.record(name, arrays_digest([found[name] for name in sorted(found)]))
+        if not results:
+            name = f"detections of {self.subject.id} on {backend} from {paths[0].name}"
+            self.lab.record(name, arrays_digest(found[key] for key in FOUND))
         return found
 
     def read_results(self, folder: Path, stems: list[str]) -> dict[str, np.ndarray]:

@@ -50,7 +50,7 @@ class Subject:
         weights_file: Optional[Path] = None,
     ) -> None:
         self.contract, self.lab, self.given = contract, lab, given
-        self.id = contract.id
+        self.id, self.weights_file = contract.id, weights_file
         self.weights = self._declared(weights_file)
         self.spec = dataclasses.asdict(contract.architecture)
         self.recipe = dataclasses.asdict(contract.recipe)
@@ -65,6 +65,11 @@ class Subject:
         if declared.kind == "seeded":
             return {"kind": "seeded", "seed": declared.seed, "calibration": path}
         return {"kind": declared.kind, "path": path}
+
+    def beside(self, place: str, npu: int, given: Optional[Path] = None) -> Subject:
+        """The same subject in workers of its own on a card; with another file where one is given."""
+        lab, given = self.lab.beside(place, npu), given or self.given
+        return Subject(self.contract, lab, given=given, weights_file=self.weights_file)
 
     def model(self) -> Path:
         """The TorchScript file: the given one, or ours, exported once and kept."""
