@@ -3,6 +3,7 @@
 import pytest
 
 from plugins.checks.training_closure import (
+    check_accounted,
     check_ceiling,
     check_clocks,
     check_counted,
@@ -74,6 +75,12 @@ def test_the_device_and_the_host_agree_on_the_time(timed_run, training):
     for rank in timed_run.ranks:
         check_clocks(rank, slack=training.gate.closure.clocks)
         check_nesting(rank, slack=training.gate.closure.clocks)
+
+
+@pytest.mark.clause("training.accounted")
+def test_all_of_the_training_time_is_accounted_for(timed_run, training):
+    for rank in timed_run.ranks:
+        check_accounted(rank, share=training.gate.closure.sum)
 
 
 @pytest.mark.clause("training.sum")

@@ -119,3 +119,5 @@ def _short(contract: Training) -> Iterator[tuple[str, str]]:
             whole = size.iterations > 2 * epoch  # a run of a step or two judges step 0 alone
             if whole and size.iterations <= epoch * short.milestones[-1]:
                 yield "run.short.milestones", f"{subject.id} on {kind} ends before the last one"
+            if whole and short.resume_at % epoch == 0:  # a lost place in the epoch would not show
+                yield "run.short.resume_at", f"{subject.id} on {kind} has an epoch's border there"

@@ -60,7 +60,7 @@ def test_a_machine_is_found_by_its_cards_name():
 
 def test_each_kind_of_device_has_its_own_numbers():
     subject = TRAINING.subject_of("retinanet_resnet50_fpn")
-    assert (subject.size("cuda").min_size, subject.size("cpu").min_size) == (800, 200)
+    assert (subject.size("cuda").min_size, subject.size("cpu").min_size) == (800, 240)
     amp = TRAINING.precision_of("amp")
     assert (amp.types("cuda").compute, amp.types("cpu").compute) == ("float16", "bfloat16")
     assert TRAINING.timing.cuda.iterations == 120
@@ -91,6 +91,7 @@ def test_each_kind_of_device_has_its_own_numbers():
         ("^at = .*$", "at = [5]", "gate.band.at: must not lie before a whole width"),
         ("^sigmas = 3.0", "sigmas = inf", "gate.band.sigmas: must be finite, not inf"),
         ("milestones = \\[3, 5\\]", "milestones = [3, 6]", "run.short.milestones: retinanet_res"),
+        ("resume_at = 25", "resume_at = 30", "run.short.resume_at: retinanet_resnet50_fpn on cuda"),
         ("batch = 16, lr = 0.01", "batch = 0, lr = 0.01", "subject.retinanet_resnet50_fpn.cuda.b"),
     ],
 )  # fmt: skip

@@ -79,6 +79,7 @@ def test_a_right_run_closes():
     for rank in ranks:
         closure.check_nesting(rank, slack=GATE.clocks)
         closure.check_clocks(rank, slack=GATE.clocks)
+        closure.check_accounted(rank, share=GATE.sum)
         closure.check_sum(rank, share=GATE.sum, asynchronous=False)
         closure.check_sum(rank, share=GATE.sum, asynchronous=True)
         core, host = rank.core_s.sum(), rank.host_core_s.sum()
@@ -169,6 +170,7 @@ def test_rates_out_of_order_fail():
 def test_parts_that_outlast_the_run_fail():
     failing(closure.check_nesting, clocks(main_s=1.0), slack=GATE.clocks)
     failing(closure.check_nesting, clocks(evaluation_s=1000.0), slack=GATE.clocks)
+    failing(closure.check_accounted, clocks(evaluation_s=0.0), share=GATE.sum)
 
 
 @pytest.mark.parametrize(

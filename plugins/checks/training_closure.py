@@ -85,6 +85,25 @@ def check_nesting(rank: RankTimes, *, slack: float) -> None:
         )
 
 
+def check_accounted(rank: RankTimes, *, share: float) -> None:
+    """Windows, evaluations, checkpoints and the warm-up are all that training consists of, in s.
+
+    What an evaluation is not said to have taken is missing here: p_whole would pass it over.
+    """
+    warmup = ~rank.steady
+    before = sum(float(x[warmup].sum()) for x in (rank.data_s, rank.copy_s, rank.core_s))
+    told = float(rank.window_s.sum()) + rank.evaluation_s + rank.checkpoint_s + before
+    missing = rank.training_s - told
+    if not missing <= share * rank.training_s:
+        raise CheckFailure(
+            "training took time that nothing accounts for",
+            expected=f"windows, evaluations, checkpoints and warm-up within {100 * share:.4g} % of "
+            f"{rank.training_s:.6g} s",
+            actual=f"rank {rank.rank}: {told:.6g} s, {100 * missing / rank.training_s:.4g} % less",
+            needed=f"share {missing / rank.training_s:.3g}",
+        )
+
+
 def check_clocks(rank: RankTimes, *, slack: float) -> None:
     """In each window the device's clock says no more than the host's: two clocks, one time."""
     cores = np.array([rank.core_s[w].sum() + rank.copy_s[w].sum() for w in _windows(rank)])

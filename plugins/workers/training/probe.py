@@ -29,7 +29,9 @@ def digest(tensors: Iterable[torch.Tensor]) -> str:
     """SHA-256 over the bytes of tensors, in order."""
     sha = hashlib.sha256()
     for tensor in tensors:
-        sha.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        if tensor.numel():  # an image of nothing but a crowd has no boxes, which have no bytes
+            flat = tensor.detach().cpu().contiguous().view(-1)
+            sha.update(flat.view(torch.uint8).numpy().tobytes())
     return sha.hexdigest()
 
 

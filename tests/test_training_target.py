@@ -1,0 +1,120 @@
+"""Training to a target: epoch by epoch, over a kill, until the score crosses it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from fixtures.training_plans import ImageFolder, Plans
+from fixtures.training_set import write_training_set
+from fixtures.training_target import train_to
+from plugins.drivers.training import launch
+from plugins.training import load_training
+
+LENGTH, TARGET = 10, 0.9  # iterations an epoch; mAP
+
+
+@pytest.fixture(scope="module")
+def held_out(tmp_path_factory) -> ImageFolder:
+    folder = tmp_path_factory.mktemp("held_out")
+    return ImageFolder(write_training_set(folder, "val", 8, scale=0.2), folder / "val2017")
+
+
+class Trainer:
+    """Stands in for a launch: each epoch finds another share of the objects, exactly.
+
+    `killed_in`: the epoch in which it dies once, with its checkpoint saved.
+    """
+
+    def __init__(self, held_out: ImageFolder, shares, killed_in: int = -1) -> None:
+        self.content = json.loads(held_out.annotations.read_text())
+        self.shares, self.killed_in, self.plans = shares, killed_in, []
+
+    def __call__(self, plan: dict) -> tuple[np.ndarray, float]:
+        self.plans.append(plan)
+        epoch = plan["iterations"] // LENGTH - 1
+        open(plan["checkpoint"]["path"], "w").close()
+        if epoch == self.killed_in:
+            self.killed_in = -1
+            raise KeyboardInterrupt
+        return self._table(self.shares[epoch]), 60.0
+
+    def _table(self, share: float) -> np.ndarray:
+        objects = [a for a in self.content["annotations"] if not a["iscrowd"]]
+        rows = [
+            [a["image_id"], *a["bbox"], 0.9, a["category_id"]]
+            for k, a in enumerate(objects)
+            if k < share * len(objects)
+        ]
+        return np.array(rows, float).reshape(-1, 7)
+
+
+def trained(trainer, held_out, folder, epochs=9) -> list:
+    plan = {"epoch_iterations": LENGTH, "evaluate": {"batch": 4}, "network": "any"}
+    return train_to(TARGET, epochs, plan, held_out, folder, trainer)
+
+
+def test_it_stops_at_the_crossing_and_keeps_the_whole_curve(held_out, tmp_path):
+    trainer = Trainer(held_out, [0.0, 0.5, 1.0, 1.0])
+    curve = trained(trainer, held_out, tmp_path / "run")
+    assert [one["epoch"] for one in curve] == [0, 1, 2]
+    assert curve[0]["map"] == 0 < curve[1]["map"] < TARGET <= curve[2]["map"] == pytest.approx(1)
+    assert json.loads((tmp_path / "run" / "curve.json").read_text()) == curve
+    assert [plan["iterations"] for plan in trainer.plans] == [10, 20, 30]
+    assert [plan["evaluate"]["at"] for plan in trainer.plans] == [[10], [20], [30]]
+
+
+def test_only_the_first_epoch_begins_from_nothing(held_out, tmp_path):
+    trainer = Trainer(held_out, [0.0, 0.0])
+    trained(trainer, held_out, tmp_path, epochs=2)
+    saved = trainer.plans[0]["checkpoint"]["path"]
+    assert [plan["resume"] for plan in trainer.plans] == [None, saved]
+
+
+def test_a_killed_training_goes_on_in_the_epoch_that_it_lost(held_out, tmp_path):
+    trainer = Trainer(held_out, [0.0, 0.5, 1.0], killed_in=1)
+    with pytest.raises(KeyboardInterrupt):
+        trained(trainer, held_out, tmp_path)
+    assert len(json.loads((tmp_path / "curve.json").read_text())) == 1
+    curve = trained(trainer, held_out, tmp_path)
+    assert [one["epoch"] for one in curve] == [0, 1, 2]
+    assert [plan["iterations"] for plan in trainer.plans] == [10, 20, 20, 30]
+    assert trainer.plans[2]["resume"] == trainer.plans[0]["checkpoint"]["path"]
+
+
+def test_a_training_that_met_its_target_is_not_trained_again(held_out, tmp_path):
+    trained(Trainer(held_out, [1.0]), held_out, tmp_path)
+    again = Trainer(held_out, [])
+    assert len(trained(again, held_out, tmp_path)) == 1 and not again.plans
+
+
+def test_it_gives_up_after_its_epochs(held_out, tmp_path):
+    assert len(trained(Trainer(held_out, [0.0] * 3), held_out, tmp_path, epochs=3)) == 3
+
+
+@pytest.mark.slow
+def test_two_real_epochs_are_one_training(held_out, tmp_path):
+    """Two launches, the second from the first one's checkpoint: the iterations go on."""
+    contract = load_training()
+    plans = Plans(contract, contract.subject_of("retinanet_stand_in"), "cpu")
+    data = ImageFolder(
+        write_training_set(tmp_path / "set", "train", 24, scale=0.2), tmp_path / "set" / "train2017"
+    )
+    plan = plans.short(data, batch=4, evaluate=plans.evaluation(held_out, [], limit=8))
+    plan["epoch_iterations"] = len(data.shapes()[0]) // 4
+    runs = []
+
+    def launched(plan: dict):
+        folder = tmp_path / f"run{len(runs)}"
+        limits = {"limit_s": 300, "stall_s": 120}
+        runs.append(launch(plan, python=sys.executable, folder=folder, **limits).finished())
+        rank = runs[-1].ranks[0]
+        return rank.arrays[f"eval{plan['iterations']}_table"], runs[-1].seconds
+
+    curve = train_to(2.0, 2, plan, held_out, tmp_path / "kept", launched)
+    epochs = [set(run.ranks[0].arrays["epochs"].tolist()) for run in runs]
+    assert len(curve) == 2 and epochs == [{0}, {1}]
+    assert all(one["seconds"] > 0 and 0 <= one["map"] <= 1 for one in curve)
