@@ -165,6 +165,21 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class Paired:
+    """How the device is compared with the CPU on the same images: see checks/noninferiority.py.
+
+    looks: numbers of images after which to decide, ascending; confidence: of the decision, over all
+    looks together; resamples are drawn from `seed`.
+    """
+
+    looks: list[int]
+    confidence: float
+    resamples: int
+    seed: int
+    derivation: str
+
+
+@dataclass(frozen=True)
 class Accuracy:
     """mAP@[.5:.95] on a set, in percent, unrounded: floor, and allowed drop of device against CPU."""
 
@@ -174,6 +189,7 @@ class Accuracy:
     allowed_drop: float
     published: Optional[float]
     derivation: str
+    paired: Paired
 
 
 @dataclass(frozen=True)
@@ -188,12 +204,40 @@ class Throughput:
 
 @dataclass(frozen=True)
 class Timing:
-    """Steps that are timed, and steps before them that are not; fewer where the device is emulated."""
+    """Steps that are timed, and steps before them that are not; fewer where the device is emulated.
+
+    tail: shares of the steps whose longest time is told, as 0.99, with an interval.
+    """
 
     rounds: int
     warmup: int
     emulated_rounds: int
     emulated_warmup: int
+    tail: list[float]
+    tail_confidence: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How --against compares two artifacts on a machine class: see checks/comparison.py.
+
+    margin: share of time that the new one may take more; error: of a wrong verdict, over all looks
+    together. A look ends each of the `processes`, `quads` times two blocks of `steps` steps of each
+    artifact. drift: share by which the old one may differ from itself. false_alarms and caught:
+    measured share of A/A runs that were not PASS or INCONCLUSIVE, and the slowdown caught nine times
+    in ten; none where it was not measured.
+    """
+
+    machine: str
+    margin: float
+    error: float
+    processes: int
+    quads: int
+    steps: int
+    drift: float
+    false_alarms: Optional[float]
+    caught: Optional[float]
+    derivation: str
 
 
 @dataclass(frozen=True)
@@ -234,6 +278,7 @@ class Contract:
     tolerance: dict[str, Tolerance]
     accuracy: list[Accuracy]
     timing: Timing
+    comparison: list[Comparison]
     throughput: list[Throughput] = field(default_factory=list)
     training: Optional[Training] = None
     parity: Optional[Parity] = None

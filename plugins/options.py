@@ -66,6 +66,14 @@ SETTINGS = (
         cure="give the path of a file written by torch.jit.save",
     ),
     Setting(
+        "against",
+        "with --benchmark: measure whether the judged model is slower than this exported file",
+        "--against",
+        "PATH",
+        path="file",
+        cure="give the path of an older file written by torch.jit.save",
+    ),
+    Setting(
         "weights",
         "RetinaNet-detectron2.pkl, the trained weights",
         "--weights",
@@ -118,6 +126,13 @@ SETTINGS = (
     ),
     Setting("no_waivers", "judge without any waiver", "--no-waivers", default=False),
     Setting("run_slow", "run the tests marked slow", "--run-slow", default=False),
+    Setting(
+        "devices",
+        "ids of the NPUs that share the images of a set (default: all that npu-smi lists)",
+        ini=True,
+        many=True,
+        default=(),
+    ),
     Setting(
         "artifacts",
         "folder for what a run leaves behind (default: .artifacts)",

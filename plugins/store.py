@@ -16,6 +16,7 @@ from typing import Any, Union
 
 import numpy as np
 
+from plugins import pinning
 from plugins.failure import LabError
 
 try:
@@ -109,29 +110,35 @@ class Store:
         """The content of a .toml file."""
         return tomllib.loads(self.read(name).decode("utf-8"))
 
-    def accept(self, name: str, content: Content, *, producer: Producer) -> bool:
-        """Write a file if it differs from what is recorded, with its provenance.
+    def accept(
+        self, name: str, content: Content, *, producer: Producer, allowed_drift: float = 0.0
+    ) -> bool:
+        """Write a file if it differs from what is recorded, with its provenance; say whether it did.
 
-        Returns whether it was rewritten. The subject under test is refused as its own referee,
-        and a stand-in as the source of a baseline.
+        The subject under test is refused as its own referee, a stand-in as the source of a baseline,
+        and a baseline that drifted from its pin by more than `allowed_drift`, a share: see pinning.py.
         """
         if not self.reason:
             raise StoreError(f"{name}: golden data is written by --update-golden REASON alone")
         _check_referee(name, producer)
-        path, new = self.path(name), encoded(name, content)
-        records = self.manifest()
+        path, new, records = self.path(name), encoded(name, content), self.manifest()
         digest = hashlib.sha256(new).hexdigest()
         same_file = path.is_file() and path.read_bytes() == new
         known = records.get(name, {})
         # The same content from other inputs is news too: the record has to say so.
         if same_file and known.get("sha256") == digest and known.get("inputs") == producer.inputs:
             return False
+        pinned = pinning.pin(name, known, content, producer, str(self.reason), allowed_drift)
         write_atomically(path, new)
-        records[name] = {"sha256": digest, **self._provenance(producer)}
+        records[name] = {"sha256": digest, **self._provenance(producer), **pinned}
         text = manifest_text(records)
         write_atomically(self.root / MANIFEST, text.encode("utf-8"))
         self.rewritten.append(name)
         return True
+
+    def drift(self, name: str) -> str:
+        """How far a baseline has moved since it was pinned, in words; empty for other files."""
+        return pinning.drift_text(self.manifest().get(name, {}))
 
     def _provenance(self, producer: Producer) -> dict[str, Any]:
         return {

@@ -56,7 +56,9 @@ def pytest_runtest_makereport(
     report = yield
     mine = item.config.stash[KEY].rewritten[item.stash.get(BEFORE, 0) :]
     if call.when == "call" and mine:
-        sentence = f"golden rewritten: {', '.join(mine)} ({item.config.stash[KEY].reason})"
+        store = item.config.stash[KEY]
+        moved = [f"{name}: {store.drift(name)}" for name in mine if store.drift(name)]
+        sentence = f"golden rewritten: {', '.join(mine)} ({'; '.join([store.reason, *moved])})"
         report.outcome = "failed"
         report.longrepr = failing.rendered(item, call.excinfo, [sentence])
         report.__dict__.pop("wasxfail", None)

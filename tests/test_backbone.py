@@ -107,7 +107,7 @@ def test_without_a_connection_the_sentence_says_what_to_do(resolve):
     with pytest.raises(LabError) as caught:
         resolve(f"https://127.0.0.1:{port}/{NAME}")
     assert "cannot be downloaded here (" in str(caught.value)
-    assert "give --backbone file:///path/of/the/file" in str(caught.value)
+    assert "give --backbone=file:///path/of/the/file" in str(caught.value)
 
 
 def test_an_absent_file_is_named(resolve, tmp_path):

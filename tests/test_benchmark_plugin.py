@@ -97,3 +97,53 @@ def test_the_users_own_storage_is_respected(lab):
     lab.chapter(SUITE)
     lab.run("--benchmark", "--benchmark-storage", "mine", "--benchmark-save", "first")
     assert len(list((lab.root / "mine").rglob("0001_first.json"))) == 1
+
+
+def stored_runs(lab):
+    return sorted((lab.root / ".artifacts/benchmarks").rglob("*.json"))
+
+
+def test_a_stored_run_names_its_machine_class(lab):
+    lab.chapter(SUITE)
+    lab.run("--benchmark")
+    (stored,) = stored_runs(lab)
+    name = json.loads(stored.read_text())["machine_info"]["machine_class"]
+    assert name.startswith("emulated 310P3 (torch_aie emulator); cpu (stand-in); ")
+    assert "cpu-stand-in" in str(stored)
+
+
+def test_the_run_before_on_the_same_machine_class_is_compared_with(lab):
+    lab.chapter(SUITE)
+    lab.run("--benchmark")
+    result = lab.run("--benchmark", "--benchmark-compare")
+    assert result.ret == 0, result.stderr.str()
+    result.stdout.fnmatch_lines(["test_fps (0001_*", "test_fps (NOW)*"])
+
+
+def test_a_step_that_takes_longer_than_the_stored_run_allows_is_seen(lab):
+    lab.chapter(SUITE)
+    lab.run("--benchmark")
+    lab.chapter(SUITE.replace("0.5", "0.9"))
+    gate = ("--benchmark", "--benchmark-compare", "--benchmark-compare-fail=mean:20%")
+    result = lab.run(*gate, child=True)
+    assert result.ret != 0
+    assert "Performance has regressed" in result.stderr.str()
+
+
+def test_a_run_of_another_machine_class_is_never_compared_with(lab, monkeypatch):
+    lab.chapter(SUITE)
+    lab.run("--benchmark")
+    (first,) = stored_runs(lab)
+    name = "NVIDIA H200 (140 GiB, sm_90, not an A100)"
+    monkeypatch.setattr("plugins.capability.Capabilities.training_runtime", lambda self: name)
+    result = lab.run("--benchmark", "--benchmark-compare")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: --benchmark-compare: * holds no run of *H200*; run once *"]
+    )
+    result = lab.run("--benchmark", f"--benchmark-compare={first}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: --benchmark-compare: the stored run is of *cpu (stand-in)*"]
+    )
+    assert len(stored_runs(lab)) == 1

@@ -34,7 +34,9 @@ def test_a_machine_without_an_npu_says_that_it_emulates(lab):
     lab.chapter(SUITE)
     result = lab.run("-m", "npu")
     result.stdout.fnmatch_lines(
-        ["lanes: npu runs on emulated 310P3 (torch_aie emulator); a100 runs on cpu (stand-in): * x *, * GiB"]
+        [
+            "lanes: npu runs on emulated 310P3 (torch_aie emulator); a100 runs on cpu (stand-in): * x *, * GiB"
+        ]
     )
     assert result.ret == 0
 

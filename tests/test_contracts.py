@@ -129,6 +129,46 @@ def test_every_derivation_that_ships_names_a_measurement_or_a_source():
             "case[0].detections: a lively case must show some, of some classes",
         ),
         (
+            "^looks = .*$",
+            "looks = [400, 200]",
+            "accuracy[0].paired.looks: must be ascending numbers of images, from 2 on",
+        ),
+        (
+            "^confidence = .*$",
+            "confidence = 0.9999",
+            "accuracy[0].paired.resamples: are too few: no resample lies beyond a bound",
+        ),
+        (
+            "^confidence = .*$",
+            "confidence = 0.1",
+            "accuracy[0].paired.confidence: must be a share between 0.5 and 1",
+        ),
+        (
+            "^margin = .*$",
+            "margin = 0.0",
+            "comparison[0].margin: must be a share above 0 and below 2",
+        ),
+        (
+            "^error = .*$",
+            "error = 0.5",
+            "comparison[0].error: must be a share above 0 and below 0.5",
+        ),
+        (
+            "^processes = .*$",
+            "processes = 1",
+            "comparison[0].processes: must be at least 2: one has nothing to recur in",
+        ),
+        (
+            "^quads = .*$",
+            "quads = 3",
+            "comparison[0].quads: are too few: two processes of them decide nothing",
+        ),
+        (
+            "^tail = .*$",
+            "tail = [99.0]",
+            "timing.tail: and its confidence are shares between 0 and 1, not 99",
+        ),
+        (
             '^name = "crowd"$',
             'name = "scene"',
             "case[1].name: 'scene' is taken; a case is recorded under its name",

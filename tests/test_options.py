@@ -11,8 +11,11 @@ RetinaNet conformance:
   --require=CAP  absence of capability CAP is an error, not a skip; repeatable
   --benchmark  run the timing clauses too; without it the verdict says that they did not run
   --model-ts=PATH  judge this exported TorchScript file instead of exporting one
+  --against=PATH  with --benchmark: measure whether the judged model is slower than this exported file
   --weights=PATH  RetinaNet-detectron2.pkl, the trained weights
-  --coco-root=DIR  COCO folder that holds annotations/ and val2017/
+  --coco-root=DIR  COCO folder that holds annotations/ and val2017/; training uses train2017/ if it is there
+  --backbone=FILE_OR_URL  backbone weights to train from: a path, file:// or https:// (default: seeded)
+  --rendezvous=HOST:PORT  where two machines meet for 2x8; HOST is the first of them, the same run on each
   --update-golden=REASON  rewrite golden data that differs, and fail; refused under CI
   --waivers=FILE  known deviations (default: conformance/waivers.toml)
   --no-waivers  judge without any waiver
@@ -64,6 +67,12 @@ def test_the_command_line_wins_over_the_ini(lab):
         (["--model-ts", "gone.ts"], "--model-ts: there is no file * give the path of"),
         (["--weights", "gone.pkl"], "--weights: there is no file * RetinaNet-detectron2.pkl"),
         (["--coco-root", "gone"], "--coco-root: there is no folder * val2017/"),
+        (["--backbone", "gone.pth"], "--backbone: there is no file * resnet50-0676ba61.pth, or *"),
+        (["--backbone", "file:///gone.pth"], "--backbone: there is no file /gone.pth; give *"),
+        (["--backbone", "ftp://a/b.pth"], "--backbone (command line): ftp://a/b.pth is neither *"),
+        (["--backbone", "file://gone.pth"], "--backbone (command line): * begins with file:/// *"),
+        (["--rendezvous", "node0"], "--rendezvous (command line): node0 is no HOST:PORT; name *"),
+        (["--rendezvous", "a:70000"], "--rendezvous (command line): a:70000 is no HOST:PORT; *"),
         (["--waivers", "gone.toml"], "--waivers: there is no file * --no-waivers"),
         (["-o", "interpreter_infer=gone"], "ini setting interpreter_infer: there is no file *"),
     ],
@@ -81,6 +90,37 @@ def test_a_half_unpacked_coco_folder_is_named_with_what_it_lacks(lab):
     result = lab.run("--coco-root", "coco")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --coco-root (command line): *coco holds no val2017; *"])
+
+
+def test_training_images_need_their_annotations_and_evaluation_needs_no_training_images(lab):
+    lab.chapter(ONE)
+    lab.write("coco/annotations/instances_val2017.json", "{}")
+    lab.write("coco/val2017/a.jpg", "")
+    assert lab.run("--coco-root", "coco").ret == 0
+    lab.write("coco/train2017/a.jpg", "")
+    result = lab.run("--coco-root", "coco")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --coco-root *coco holds no *instances_train2017.json; *"])
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("mine.pth", "mine.pth"),
+        ("file://{root}/mine.pth", "mine.pth"),
+        ("https://host/mine.pth", "https://host/mine.pth"),
+    ],
+)
+def test_a_backbone_is_a_path_or_an_address_from_either_place(lab, given, shown):
+    lab.chapter(ONE)
+    lab.write("mine.pth", "")
+    address = given.format(root=lab.root)
+    result = lab.run("--backbone", address)
+    result.stdout.fnmatch_lines([f"conformance: backbone {shown} (command line)"])
+    result = lab.run("-o", f"backbone={address}", "-o", "rendezvous=node0:29500")
+    result.stdout.fnmatch_lines(
+        [f"conformance: backbone {shown} (ini)", "conformance: rendezvous node0:29500 (ini)"]
+    )
 
 
 def test_artifacts_go_where_the_user_says(lab):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
@@ -27,6 +28,50 @@ class Timing:
         """Median seconds of a step."""
         spent = self.seconds.sum(1) if copies else self.seconds[:, 1]
         return float(np.median(spent))
+
+
+@dataclass(frozen=True)
+class Tail:
+    """A share of the steps takes at most `value` seconds, for sure between low and high."""
+
+    value: float
+    low: float
+    high: float
+
+
+def tail(seconds: np.ndarray, share: float, confidence: float) -> Optional[Tail]:
+    """The quantile `share` of some steps and its interval; None where there are too few steps.
+
+    Order statistics alone: how many of n steps lie below a quantile is binomial, whatever the times are.
+    Each bound fails with half of the rest of `confidence`.
+    """
+    n, rest = len(seconds), (1 - confidence) / 2
+    below = np.cumsum([_binomial(n, k, share) for k in range(n + 1)])
+    last = int(np.searchsorted(below, 1 - rest))  # P(at most `last` steps below) >= 1 - rest
+    first = int(np.searchsorted(below, rest, "right"))  # P(fewer than `first` below) <= rest
+    if last >= n or first < 1:
+        return None
+    ordered = np.sort(seconds)
+    value = ordered[math.ceil(share * n) - 1]
+    return Tail(float(value), float(ordered[first - 1]), float(ordered[last]))
+
+
+def _binomial(n: int, k: int, share: float) -> float:
+    ways = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    return math.exp(ways + k * math.log(share) + (n - k) * math.log(1 - share))
+
+
+def steps_needed(share: float, confidence: float) -> int:
+    """The fewest steps whose slowest, and whose fastest, bound the quantile."""
+    return math.ceil(math.log((1 - confidence) / 2) / math.log(max(share, 1 - share)))
+
+
+def tail_text(seconds: np.ndarray, share: float, confidence: float) -> str:
+    """The quantile in ms with its interval, or how many steps it needs."""
+    found = tail(seconds, share, confidence)
+    if found is None:
+        return f"needs {steps_needed(share, confidence)} steps, has {len(seconds)}"
+    return f"{1e3 * found.value:.4g} ms ({1e3 * found.low:.4g} to {1e3 * found.high:.4g})"
 
 
 def check_complete(timing: Timing) -> None:

@@ -11,6 +11,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import inspect
+import os
 import sys
 import time
 from pathlib import Path
@@ -22,7 +23,8 @@ from protocol import Unfit
 
 REAL = ("mindietorch", "torch_aie")
 EMULATOR = Path(__file__).resolve().parent / "emulator"
-DEVICE = "npu:0"
+NUMBER = int(os.environ.get("CONFORMANCE_NPU", "0"))  # of the card that this worker has
+DEVICE = f"npu:{NUMBER}"
 ENGINE_NODES = ("torch_aie_emulator::execute", "aie::execute", "mindietorch::execute")
 LEFT_IN_TORCH = "torch_aie_emulator::left_in_torch"
 _bound: list = []
@@ -53,7 +55,7 @@ def bind():
         name = "torch_aie"
     try:
         runtime = importlib.import_module(name)
-        runtime.set_device(0)
+        runtime.set_device(NUMBER)
     except Exception as error:
         raise Unfit(
             f"{name} is installed but does not work: {str(error).strip() or repr(error)}; source "

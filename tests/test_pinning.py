@@ -1,0 +1,89 @@
+"""A baseline is renewed within its drift, and held against the first one for ever."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugins.failure import LabError
+from plugins.store import Producer, Store
+
+NAME = "retinanet_r50_fpn_3x/card/1x1.toml"
+CARD = Producer("fp32 training", "NVIDIA A100", "x86_64 Linux", lane="a100")
+
+
+def update(root, rate, *, reason="newer driver", producer=CARD, drift=0.05, memory=100):
+    store = Store(root, reason=reason)
+    store.accept(NAME, {"rate": rate, "memory": memory}, producer=producer, allowed_drift=drift)
+    return store
+
+
+def test_the_first_baseline_is_pinned(tmp_path):
+    store = update(tmp_path, 20.0)
+    record = store.manifest()[NAME]
+    assert record["pinned"] == {"rate": 20.0, "memory": 100.0}
+    assert store.drift(NAME).startswith("rate +0.00 %, memory +0.00 % since it was pinned on 20")
+
+
+def test_small_losses_cannot_add_up_to_a_large_one(tmp_path):
+    for rate in (20.0, 19.6, 19.2):
+        update(tmp_path, rate)
+    with pytest.raises(LabError, match="rate has moved by -6 % since it was pinned") as error:
+        update(tmp_path, 18.8)
+    assert str(error.value).endswith("or pin anew with the reason 're-pin: ...'")
+    store = Store(tmp_path)
+    assert store.table(NAME)["rate"] == 19.2
+    assert store.drift(NAME).startswith("rate -4.00 %, memory +0.00 %")
+
+
+def test_a_gain_is_pinned_too_before_it_can_be_lost_again(tmp_path):
+    update(tmp_path, 20.0)
+    with pytest.raises(LabError, match="rate has moved by .20 %"):
+        update(tmp_path, 24.0)
+
+
+def test_a_reason_to_pin_anew_replaces_what_was_pinned(tmp_path):
+    update(tmp_path, 20.0)
+    store = update(tmp_path, 15.0, reason="re-pin: the card is capped at 200 W")
+    assert store.manifest()[NAME]["pinned"]["rate"] == 15.0
+    update(tmp_path, 15.3)
+    assert Store(tmp_path).drift(NAME).startswith("rate +2.00 %")
+
+
+def test_without_an_allowed_drift_only_a_new_pin_moves_a_baseline(tmp_path):
+    update(tmp_path, 20.0)
+    with pytest.raises(LabError, match="0 % are allowed"):
+        update(tmp_path, 19.99, drift=0.0)
+
+
+@pytest.mark.parametrize(
+    "producer",
+    [
+        Producer("fp32 training", "NVIDIA H200", "x86_64 Linux", lane="a100"),
+        Producer("fp32 training", "NVIDIA A100", "aarch64 Linux", lane="a100"),
+    ],
+)
+def test_another_machine_class_cannot_renew_a_baseline(tmp_path, producer):
+    update(tmp_path, 20.0)
+    with pytest.raises(LabError, match="it was pinned on NVIDIA A100 and x86_64 Linux"):
+        update(tmp_path, 20.1, producer=producer)
+
+
+def test_a_value_more_or_less_is_another_baseline(tmp_path):
+    update(tmp_path, 20.0)
+    store = Store(tmp_path, reason="newer driver")
+    with pytest.raises(LabError, match="it has other values than what was pinned"):
+        store.accept(NAME, {"rate": 20.0}, producer=CARD, allowed_drift=1.0)
+
+
+def test_a_value_that_is_no_number_cannot_pass_for_small(tmp_path):
+    update(tmp_path, 20.0)
+    with pytest.raises(LabError, match="rate has moved by .nan %"):
+        update(tmp_path, float("nan"))
+
+
+def test_a_truth_is_not_pinned(tmp_path):
+    store = Store(tmp_path, reason="first")
+    referee = Producer("recipe-float64", "cpu", "x86_64 Linux")
+    for value in (1.0, 2.0):
+        store.accept("s/t.toml", {"x": value}, producer=referee)
+    assert "pinned" not in store.manifest()["s/t.toml"] and store.drift("s/t.toml") == ""

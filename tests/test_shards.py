@@ -1,0 +1,99 @@
+"""A set shared among several NPUs: each image once, the same bits as on one card, and who did it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from fixtures.cases import shapes as shapes_folder
+from plugins import contracts
+from plugins.drivers import npus
+from plugins.drivers.lab import Lab
+from plugins.drivers.subject import Subject
+from plugins.failure import LabError
+
+HOUSE = Path(__file__).resolve().parent.parent
+MAPPING = """\
+\tNPU ID                         Chip ID                        Chip Logic ID                  Chip Name
+\t0                              0                              0                              Ascend 310P3
+\t0                              1                              1                              Ascend 310P3
+\t0                              2                              -                              Mcu
+\t8                              0                              2                              Ascend 310P3
+"""
+
+
+class Card:
+    """A subject on a card that finds each image's number; `loses` drops the last image."""
+
+    def __init__(self, npu=0, loses=False):
+        self.npu, self.asked, self.loses = npu, [], loses
+        self.lab = SimpleNamespace(library=lambda role: "")
+        self.runs = SimpleNamespace(detect=self.detect)
+
+    def model(self):
+        return Path("model.ts")
+
+    def beside(self, place, npu):
+        return Card(npu, self.loses)
+
+    def detect(self, backend, paths):
+        self.asked += paths
+        kept = paths[: len(paths) - self.loses]
+        return {"boxes": np.array([[int(path.stem)] for path in kept])}
+
+
+PATHS = [Path(f"{i}.png") for i in range(7)]
+
+
+def test_each_image_is_judged_once_and_its_card_is_known():
+    cards = npus.Cards(Card(), [0, 3])
+    found = cards.detect(PATHS)
+    assert found["boxes"].ravel().tolist() == list(range(7))
+    assert found["npu"].tolist() == [0, 3, 0, 3, 0, 3, 0]
+    assert [len(one.asked) for one in cards.subjects] == [4, 3]
+
+
+def test_more_cards_than_images_leave_some_idle():
+    found = npus.Cards(Card(), [0, 1, 2]).detect(PATHS[:2])
+    assert found["npu"].tolist() == [0, 1]
+
+
+def test_an_image_that_a_card_loses_is_an_error():
+    with pytest.raises(LabError, match="7 images were given to npus .0, 1. and 5 came back"):
+        npus.Cards(Card(loses=True), [0, 1]).detect(PATHS)
+
+
+def test_chosen_cards_come_first_then_those_that_are_listed_then_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert npus.numbers() == [0]
+    tool = tmp_path / "npu-smi"
+    tool.write_text(f"#!/bin/sh\n[ \"$1 $2\" = 'info -m' ] && printf '%s' '{MAPPING}'\n")
+    tool.chmod(0o755)
+    assert npus.numbers() == [0, 1, 2]
+    assert npus.numbers(("2", "0")) == [2, 0]
+
+
+@pytest.mark.parametrize("chosen", [("0", "0"), ("npu0",), ("-1",)])
+def test_cards_that_cannot_be_are_refused(chosen):
+    with pytest.raises(LabError, match="give numbers of NPUs, each once"):
+        npus.numbers(chosen)
+
+
+def test_two_workers_find_the_same_bits_as_one(tmp_path):
+    lab = Lab(interpreters={}, artifacts=HOUSE / ".artifacts", run=tmp_path)
+    contract = contracts.load_all()["retinanet_shapes"]
+    subject = Subject(contract, lab)
+    paths = sorted((shapes_folder(lab, "val", 4) / "val2017").glob("*.png"))
+    try:
+        one = npus.Cards(subject, [0]).detect(paths)
+        two = npus.Cards(subject, [0, 1]).detect(paths)
+    finally:
+        lab.close()
+    assert two.pop("npu").tolist() == [0, 1, 0, 1] and one.pop("npu").tolist() == [0] * 4
+    for name in set(one) - {"seconds"}:
+        np.testing.assert_array_equal(one[name], two[name], strict=True)
+    logs = [path.name for path in (tmp_path / "workers").glob("infer*.log")]
+    assert sorted(logs) == ["infer-npu1.log", "infer.log"]
