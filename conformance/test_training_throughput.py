@@ -9,6 +9,7 @@ from plugins.checks.training_closure import (
     check_counted,
     check_memory,
     check_nesting,
+    check_numerator,
     check_order,
     check_scaling,
     check_spread,
@@ -66,8 +67,12 @@ def test_images_are_counted_and_the_warmup_is_left_out(timed_run):
 
 
 @pytest.mark.clause("training.order")
-def test_the_rates_are_in_order(timed_run, training):
-    check_order(timed_run.figures, slack=training.gate.closure.clocks)
+def test_the_rates_are_in_order_and_count_the_same_images(timed_run, training):
+    found, slack = timed_run.figures, training.gate.closure.clocks
+    check_order(found, slack=slack)
+    rates, seconds = (found.p_whole, found.p_train, found.p_core), (found.whole_s, found.train_s)
+    images = timed_run.images * timed_run.windows.block * timed_run.windows.blocks
+    check_numerator(rates, (*seconds, found.core_s), images, relative=slack)
 
 
 @pytest.mark.clause("training.clocks")

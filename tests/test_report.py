@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,19 @@ def test_each_failing_case_has_a_card_and_its_picture_in_a_small_form(shown):
     assert len(cards) == 2
     (picture,) = shown.all("img")
     assert 1000 < len(picture["src"]) < 250_000
+
+
+def test_a_case_that_passed_and_still_shifted_is_shown_with_its_figures(run, artifacts):
+    evidence = run / "evidence"
+    shutil.copy(next(evidence.glob("*.png")), evidence / "test_fps-retinanet_shapes-.png")
+    try:
+        found = contents.read(run, storage=artifacts / "none", manifest=artifacts / "none")
+        drawn = Strict(page.html(found))
+    finally:
+        (evidence / "test_fps-retinanet_shapes-.png").unlink()
+    assert "1 shifted within tolerance" in drawn.text
+    assert len(drawn.all("img")) == 2
+    assert any(text.startswith("20 img/s compute") for text in drawn.text)
 
 
 def test_rows_say_their_lane_and_outcome_for_the_filters(shown):

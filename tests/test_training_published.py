@@ -70,9 +70,3 @@ def test_a_row_of_another_model_does_not_belong_to_the_others():
     for rate in ("340", "298"):  # more than twice 1x8's; less of it than p_train keeps
         rows = {**ROWS, 16: dataclasses.replace(ROWS[16], p_core=rate)}
         assert "scale" in failing(published.check_rows_scale, rows).what
-
-
-def test_ours_stand_beside_the_published_ones_and_are_not_judged():
-    assert published.beside(["p_core"], {"p_core": 1.64}, ROWS[8]) == [
-        "p_core 1.64 img/s, published 164, ratio 0.01"
-    ]

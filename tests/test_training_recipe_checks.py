@@ -46,12 +46,6 @@ def test_short_epochs_swallow_the_warm_up():
     assert rates(2, 1)[0] == 0.08
 
 
-def test_a_cosine_rises_and_falls_to_nothing():
-    found = recipe_checks.cosine_rates(400, lr=2e-3, warmup_iterations=40)
-    assert found[[0, 39, 40]] == pytest.approx([5e-5, 2e-3, 2e-3])
-    assert found[220] == pytest.approx(1e-3) and 0 < found[399] < 1e-7
-
-
 SHORT = rates(60, 10, milestones=[3, 5])
 TWICE = "the learning rate is 2 times the recipe's"
 DROP = "a drop of the learning rate is missing, misplaced or another"

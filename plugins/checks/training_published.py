@@ -6,7 +6,7 @@ digits were cut and not rounded. A relation fails when no numbers within the ban
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from plugins.failure import CheckFailure
@@ -128,12 +128,3 @@ def _efficiency(rows: Mapping[int, object], few: int, many: int, name: str) -> B
 def _seconds(text: str, images: int) -> Band:
     rate = band(text)
     return Band(images / rate.high, images / rate.low)
-
-
-def beside(names: Sequence[str], rates: Mapping[str, float], row) -> list[str]:
-    """Our rates beside the published ones: name, ours, theirs, ratio; never judged."""
-    return [
-        f"{n} {rates[n]:.4g} img/s, published {getattr(row, n)}, ratio "
-        f"{rates[n] / float(getattr(row, n)):.3g}"
-        for n in names
-    ]

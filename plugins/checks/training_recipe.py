@@ -33,14 +33,6 @@ def learning_rates(
     return lr * (warmup_factor * (1 - share) + share) * float(gamma) ** drops
 
 
-def cosine_rates(iterations: int, *, lr: float, warmup_iterations: int) -> np.ndarray:
-    """(iterations,) float64: linear to lr in so many iterations, then half a cosine down to 0."""
-    iteration = np.arange(iterations, dtype=np.float64)
-    rest = (iteration - warmup_iterations) / (iterations - warmup_iterations)
-    down = 0.5 * (1 + np.cos(np.pi * rest))
-    return lr * np.where(rest < 0, (iteration + 1) / warmup_iterations, down)
-
-
 def check_learning_rates(
     found: np.ndarray,
     expected: np.ndarray,

@@ -28,6 +28,18 @@ def trouble(contents: Contents) -> Iterator[str]:
         yield tag("p", more, class_="soft")
 
 
+def shifted(contents: Contents) -> Iterator[str]:
+    """Cases that passed and still moved: what rounding may do, for the eye to agree."""
+    moved = contents.shifted
+    if not moved:
+        return
+    yield f"<h2>{len(moved)} shifted within tolerance</h2>\n<div class=cases>\n"
+    for test in moved[:PICTURES]:
+        said = (f"{one['measured']:.4g} {one['unit']} {one['name']}" for one in test["figures"])
+        yield _case({**test, "reason": "; ".join(said)}, contents.picture(test))
+    yield "</div>\n"
+
+
 def _case(test: dict[str, Any], picture: str) -> str:
     where = test["subject"] + (f" on {test['backend']}" if test["backend"] else "")
     where += f", {test['case']}" if test["case"] else ""

@@ -63,6 +63,12 @@ class Contents:
         found = [test for test in self.tests if test["outcome"] in TROUBLE]
         return sorted(found, key=lambda test: TROUBLE.index(test["outcome"]))
 
+    @property
+    def shifted(self) -> list[dict[str, Any]]:
+        """Comparisons that passed although not every detection is the same: they left a picture."""
+        passed = (test for test in self.tests if test["outcome"] == ledger.PASSED)
+        return [test for test in passed if self.picture(test)]
+
     def not_judged(self) -> dict[tuple[str, str], list[str]]:
         """(outcome, reason) -> the clauses, once each."""
         groups: dict[tuple[str, str], list[str]] = {}
@@ -73,7 +79,7 @@ class Contents:
         return groups
 
     def picture(self, test: dict[str, Any]) -> str:
-        """The overlay of a failed case as a data URI; empty if there is none."""
+        """The overlay of a failed or shifted case as a data URI; empty if there is none."""
         name = re.sub(r"[^\w.-]+", "-", test["nodeid"].partition("::")[2])
         path = self.folder / "evidence" / f"{name}.png"
         return _data_uri(path) if path.is_file() else ""

@@ -30,7 +30,7 @@ def html(contents: Contents) -> str:
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     word = str(contents.verdict["word"])
     sections = (
-        *(_top, cards.trouble, tables.judged, cards.curves, cards.latencies),
+        *(_top, cards.trouble, tables.judged, cards.shifted, cards.curves, cards.latencies),
         *(tables.environment, tables.not_run, _foot),
     )
     return "".join(
