@@ -206,7 +206,8 @@ class Throughput:
 class Timing:
     """Steps that are timed, and steps before them that are not; fewer where the device is emulated.
 
-    tail: shares of the steps whose longest time is told, as 0.99, with an interval.
+    tail: shares of the steps whose longest time is told, as 0.99, with an interval. idle_usage: % of
+    an NPU's cores that may be in use before the first step.
     """
 
     rounds: int
@@ -214,6 +215,7 @@ class Timing:
     emulated_rounds: int
     emulated_warmup: int
     tail: list[float]
+    idle_usage: float
     tail_confidence: float
 
 

@@ -51,6 +51,13 @@ def test_what_passes_or_improved_or_was_not_asked_is_accepted():
     check_no_slower(None)
 
 
+def test_a_card_that_was_disturbed_decides_nothing_however_clear_the_times():
+    found = compare(measured(slower=2.0), PLAN, "40 % of the card's cores were in use")
+    assert found.verdict == "INVALID"
+    with pytest.raises(Inconclusive, match="INVALID comparison: 40 % of the card's cores"):
+        check_no_slower(found)
+
+
 def test_one_process_decides_nothing():
     found = compare(measured(1, slower=2.0), PLAN)
     assert found.verdict == "INCONCLUSIVE"

@@ -97,3 +97,44 @@ def test_two_workers_find_the_same_bits_as_one(tmp_path):
         np.testing.assert_array_equal(one[name], two[name], strict=True)
     logs = [path.name for path in (tmp_path / "workers").glob("infer*.log")]
     assert sorted(logs) == ["infer-npu1.log", "infer.log"]
+
+
+COMMON = """\
+\tNPU ID                         : 8
+\tChip ID                        : 0
+\tMemory Usage Rate(%)           : 3
+\tAicore Usage Rate(%)           : 40
+\tAicore Freq(MHZ)               : 1080
+\tAicore curFreq(MHZ)            : 960
+\tTemperature(C)                 : 47
+"""
+
+
+def test_the_state_of_a_card_is_asked_by_its_own_numbers(tmp_path, monkeypatch):
+    """npu-smi numbers cards and chips, torch_aie the logic ids: 2 is chip 0 of card 8 here."""
+    tool = tmp_path / "npu-smi"
+    tool.write_text(
+        f'#!/bin/sh\ncase "$*" in "info -m") cat <<X\n{MAPPING}X\n;;'
+        f' "info -t common -i 8 -c 0") cat <<X\n{COMMON}X\n;; *) exit 1;; esac\n'
+    )
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert npus.numbers() == [0, 1, 2]
+    assert npus.state(2) == {"usage": 40, "clock": 960, "rated": 1080}
+    assert npus.state(1) == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ({}, [{}, {}], ""),
+        ({"usage": 0}, [{"clock": 1080, "rated": 1080}] * 3, ""),
+        ({"usage": 0, "clock": 100}, [{"clock": 1080}] * 2, ""),
+        ({"usage": 40}, [], "40 % of the card's cores were in use before the first step"),
+        ({}, [{"clock": 1080}, {"clock": 960}], "the card's clock changed from 1080 to 960 MHz"),
+        ({}, [{"rated": 1080}, {"rated": 900}], "the card's rated clock changed from 1080 to 900 "),
+    ],
+)
+def test_a_card_that_is_shared_or_slowed_disturbs(before, after, why):
+    found = npus.disturbance(before, *after, idle=5.0)
+    assert found == why or (why and found.startswith(why))

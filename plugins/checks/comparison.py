@@ -52,12 +52,13 @@ class Compared:
         return f"{most} (alarms {100 * plan.false_alarms:.2g} %, finds {plan.caught:.3g})"
 
 
-def compare(seconds: np.ndarray, plan: Any) -> Compared:
+def compare(seconds: np.ndarray, plan: Any, disturbed: str = "") -> Compared:
     """Weigh what was measured so far.
 
     Args:
         seconds: (processes, quads, 4, steps): compute times in the order old, new, new, old.
         plan: a Comparison of the contract.
+        disturbed: what the device says of other users and of its clocks; empty for nothing.
     """
     blocks = np.log(np.median(seconds, 3))
     quads = blocks[..., NEW].mean(-1) - blocks[..., OLD].mean(-1)
@@ -65,7 +66,7 @@ def compare(seconds: np.ndarray, plan: Any) -> Compared:
     share = plan.error / max(1, plan.processes - LEAST + 1)
     middle, low, high = interval(quads.ravel(), share)
     each = np.median(quads, 1)
-    why = instability(np.exp(blocks[..., OLD]), plan.drift)
+    why = disturbed or instability(np.exp(blocks[..., OLD]), plan.drift)
     verdict = INVALID if why else _verdict(low, high, each, np.log1p(plan.margin))
     ratio, low, high = (float(np.exp(value)) for value in (middle, low, high))
     return Compared(verdict, ratio, low, high, np.exp(each).tolist(), quads.size, why, plan)
@@ -100,12 +101,16 @@ def instability(old: np.ndarray, drift: float) -> str:
     first, last = (np.median(part, (1, 2)) for part in (old[:, :half], old[:, -half:]))
     change = float(np.abs(np.log(last / first)).max())
     if change > np.log1p(drift):
-        return f"the old artifact changed its pace by {np.expm1(change):.2g} within a process"
+        return f"{_pace(change, drift)} within a process"
     whole = np.median(old, (1, 2))
     change = float(np.log(whole.max() / whole.min()))
     if change > np.log1p(drift):
-        return f"the old artifact changed its pace by {np.expm1(change):.2g} between processes"
+        return f"{_pace(change, drift)} between processes"
     return ""
+
+
+def _pace(change: float, drift: float) -> str:
+    return f"the old artifact changed its pace by {np.expm1(change):.2g} (allowed {drift:.2g})"
 
 
 def check_no_slower(found: Optional[Compared]) -> None:
@@ -114,8 +119,8 @@ def check_no_slower(found: Optional[Compared]) -> None:
         return
     if found.verdict == INVALID:
         raise Inconclusive(
-            f"INVALID comparison: {found.why} (allowed {found.plan.drift:.2g}); something else uses "
-            "the machine, or its clocks change: run again when it is idle"
+            f"INVALID comparison: {found.why}; something else uses the machine, or its clocks change: "
+            "run again when it is idle"
         )
     if found.verdict == INCONCLUSIVE:
         raise Inconclusive(f"{found.promise()} cannot be told yet: {found.text()}")

@@ -1,8 +1,4 @@
-"""The NPUs of this host, and the images of a set shared among them: one infer worker a card.
-
-Clocks, temperature and other users of a card are not looked at: nothing that we have says which fields
-npu-smi has for them on a 310P. A baseline that differs from itself betrays them in a timed run.
-"""
+"""The NPUs of this host, their state, and the images of a set shared among them: a worker a card."""
 
 from __future__ import annotations
 
@@ -21,7 +17,14 @@ from plugins.failure import LabError
 LIMIT_S = 30
 # A row of `npu-smi info -m`: NPU ID, chip ID, the logic ID that set_device takes, and the chip's name;
 # a controller on the card has no logic ID.
-CHIP = re.compile(r"^\s*\d+\s+\d+\s+(\d+)\s+\S", re.MULTILINE)
+CHIP = re.compile(r"^\s*(\d+)\s+(\d+)\s+(\d+)\s+\S", re.MULTILINE)
+# Lines of `npu-smi info -t common -i NPU -c CHIP` (CANN's reference of the command): the share of the
+# cores in use, their clock now and their rated one.
+STATE = {
+    "usage": re.compile(r"^\s*Aicore Usage Rate\(%\)\s*:\s*(\d+)", re.MULTILINE),
+    "clock": re.compile(r"^\s*Aicore curFreq\(MHZ\)\s*:\s*(\d+)", re.MULTILINE),
+    "rated": re.compile(r"^\s*Aicore Freq\(MHZ\)\s*:\s*(\d+)", re.MULTILINE),
+}
 
 
 def numbers(chosen: Sequence[str] = ()) -> list[int]:
@@ -32,14 +35,46 @@ def numbers(chosen: Sequence[str] = ()) -> list[int]:
 
 
 def _listed() -> list[int]:
+    return [int(logic) for _, _, logic in CHIP.findall(_told("-m"))]
+
+
+def _told(*arguments: str) -> str:
+    """What `npu-smi info` prints; nothing where it is absent, fails or hangs."""
     tool = shutil.which("npu-smi")
     if tool is None:
-        return []
+        return ""
+    command = [tool, "info", *arguments]
     try:
-        done = subprocess.run([tool, "info", "-m"], capture_output=True, text=True, timeout=LIMIT_S)
+        return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S).stdout
     except (OSError, subprocess.TimeoutExpired):
-        return []
-    return [int(number) for number in CHIP.findall(done.stdout)]
+        return ""
+
+
+def state(number: int) -> dict[str, int]:
+    """Usage in %, clock and rated clock in MHz of a card, as far as npu-smi tells them."""
+    places = {int(logic): (npu, chip) for npu, chip, logic in CHIP.findall(_told("-m"))}
+    npu, chip = places.get(number, (str(number), "0"))
+    text = _told("-t", "common", "-i", npu, "-c", chip)
+    found = {name: pattern.search(text) for name, pattern in STATE.items()}
+    return {name: int(match.group(1)) for name, match in found.items() if match}
+
+
+def disturbance(before: dict[str, int], *after: dict[str, int], idle: float) -> str:
+    """Why times between these states of a card say nothing; empty where they may count.
+
+    Somebody used it before the first step, or its clock was another one after a later block of steps
+    than after the first: it was throttled, or set anew. What a card always does is no disturbance.
+
+    Args:
+        after: right after blocks of steps, at like moments. idle: usage in % that is nobody's.
+    """
+    if before.get("usage", 0) > idle:
+        return f"{before['usage']} % of the card's cores were in use before the first step"
+    for name, what in (("clock", "clock"), ("rated", "rated clock")):
+        seen = sorted({one[name] for one in after if name in one})
+        if len(seen) > 1:
+            return f"the card's {what} changed from {seen[-1]} to {seen[0]} MHz"
+    return ""
 
 
 class Cards:
