@@ -71,7 +71,8 @@ class Mixed(Full):
         self.dtype = torch.float16 if device == "cuda" else torch.bfloat16
         # torch 2.3 moved it; the old place warns and will go.
         scaler = getattr(torch.amp, "GradScaler", None) or torch.cuda.amp.GradScaler
-        self.scaler = scaler(enabled=device == "cuda")
+        # torch's own first scale, 65536, overflows and skips until it is small enough.
+        self.scaler = scaler(init_scale=LOSS_SCALE, enabled=device == "cuda")
 
     def context(self) -> contextlib.AbstractContextManager:
         return torch.autocast(self.device, dtype=self.dtype)
