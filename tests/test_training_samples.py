@@ -90,12 +90,14 @@ def test_an_evaluation_can_be_limited_to_the_first_images(data_worker, set_data)
     assert reply.arrays["table"][:, 0].tolist() == reply.result["ids"][:5]
 
 
-def test_two_ranks_find_together_what_one_finds(data_worker, set_data, edited_set, tmp_path):
+def test_two_ranks_find_together_what_one_finds(
+    data_worker, fresh_worker, set_data, edited_set, tmp_path
+):
     odd = dict(
         set_data, annotations=str(edited_set(_first_images(5)))
     )  # three for one, two for the other
     alone = data_worker.call("detect", data=odd, workers=0, timeout=60).arrays["table"]
-    pair = data_worker.call("detect_on_two", data=odd, folder=str(tmp_path), timeout=90).arrays
+    pair = fresh_worker.call("detect_on_two", data=odd, folder=str(tmp_path), timeout=90).arrays
     assert np.array_equal(pair["rank0"][:, :6], alone[:, :6]) and pair["rank1"].shape == (0, 7)
     assert [int(pair[f"seen{rank}"]) for rank in range(2)] == [3, 2]
 

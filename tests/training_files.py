@@ -50,9 +50,19 @@ def set_data(set_file, set_images):
     return {"annotations": str(set_file), "images": str(set_images), "classes": CLASSES}
 
 
+def _worker(folder):
+    env = {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    return Worker("training_data_roles", log=folder / "training_data.log", env=env)
+
+
 @pytest.fixture(scope="module")
 def data_worker(tmp_path_factory):
-    log = tmp_path_factory.mktemp("worker") / "training_data.log"
-    env = {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
-    with Worker("training_data_roles", log=log, env=env) as worker:
+    with _worker(tmp_path_factory.mktemp("worker")) as worker:
+        yield worker
+
+
+@pytest.fixture
+def fresh_worker(tmp_path_factory):
+    """One that has read no image yet: what has readers of its own does not survive a fork."""
+    with _worker(tmp_path_factory.mktemp("worker")) as worker:
         yield worker
