@@ -85,6 +85,7 @@ def test_the_learning_rate_follows_the_recipe(short_run, exercised, lane, traini
     check_learning_rates(rank.arrays["lr"], wanted, relative=allowed, epoch_iterations=length)
 
 
+@pytest.mark.deviceless("no device")
 @pytest.mark.clause("training.schedule")
 def test_a_whole_training_follows_the_schedule(rate_trace, training, figure):
     recipe, row, length = training.recipe, rate_trace["row"], rate_trace["length"]

@@ -21,6 +21,13 @@ from plugins.checks.training_state import check_growth, check_modes
 pytestmark = pytest.mark.a100
 
 
+@pytest.mark.clause("training.finite")
+def test_the_loss_stays_finite(short_ending, exercised, lane):
+    events = [rank.events for rank in short_ending.ranks]
+    code = int(short_ending.status != "finished")
+    check_finished(events, code=code, iterations=exercised.size(lane.device.kind).iterations)
+
+
 @pytest.mark.clause("training.finished")
 def test_every_rank_finishes(sharded_run, training):
     events = [rank.events for rank in sharded_run.ranks]

@@ -38,8 +38,9 @@ def test_the_device_computes_as_fast_as_before(
     floor = floor_text(training_baseline, "p_core", drop)
     figure("p_core", found.p_core, "img/s", expected=floor, images=timed_run.images)
     text = published_text("p_core", found.p_core, row, same_network=timed_run.is_full)
-    figure("published", text)
-    check_not_slower("p_core", found.p_core, training_baseline, drop=drop)
+    figure("published p_core", text)
+    required = timed_run.is_full
+    check_not_slower("p_core", found.p_core, training_baseline, drop=drop, required=required)
     if timed_run.is_the_sources:
         check_not_slower("p_core", found.p_core, {"p_core": float(row.p_core)}, drop=drop)
 
@@ -53,9 +54,11 @@ def test_training_is_as_fast_as_before(timed, timed_run, training_baseline, trai
     figure("p_train", found.p_train, "img/s", expected=floor, images=timed_run.images)
     figure("p_whole", found.p_whole, "img/s")
     figure("e2e_time", found.e2e_time, "s")
-    text = published_text("p_train", found.p_train, row, same_network=timed_run.is_full)
-    figure("published", text)
-    check_not_slower("p_train", found.p_train, training_baseline, drop=drop)
+    for name, rate in (("p_train", found.p_train), ("p_whole", found.p_whole)):
+        text = published_text(name, rate, row, same_network=timed_run.is_full)
+        figure(f"published {name}", text)
+    required = timed_run.is_full
+    check_not_slower("p_train", found.p_train, training_baseline, drop=drop, required=required)
 
 
 @pytest.mark.clause("training.counted")
@@ -101,7 +104,9 @@ def test_no_rank_lags_behind(timed_run, training):
 
 @pytest.mark.clause("training.memory")
 def test_memory_is_measured_where_it_is_used(timed_run, lane, figure):
+    row = timed_run.configuration.published
     figure("mem", timed_run.figures.mem, "GiB")
+    figure("published mem", f"{row.memory_used}/{row.memory_total} GiB on A100")
     check_memory(timed_run.figures, card=lane.device.kind == "cuda")
 
 
@@ -126,6 +131,7 @@ def test_eight_cards_are_at_most_eight_times_one(one_and_eight, training):
     check_scaling(*one_and_eight, noise=training.gate.closure.efficiency)
 
 
+@pytest.mark.deviceless("simulated device")
 @pytest.mark.clause("training.timer")
 def test_a_timer_that_does_not_wait_is_caught(simulated, training, figure):
     """On a simulated asynchronous device, where the truth is known."""
@@ -134,6 +140,7 @@ def test_a_timer_that_does_not_wait_is_caught(simulated, training, figure):
     check_timers(simulated, share=training.gate.closure.harness)
 
 
+@pytest.mark.deviceless("no device")
 @pytest.mark.clause("training.published")
 def test_the_published_rows_agree_with_themselves(training):
     recipe, rows = training.recipe, {c.world: c.published for c in training.configuration}
@@ -146,6 +153,7 @@ def test_the_published_rows_agree_with_themselves(training):
     check_evaluation_time(rows, recipe.images)
 
 
+@pytest.mark.deviceless("no device")
 @pytest.mark.clause("training.published_epochs")
 def test_the_published_time_is_that_of_its_epochs(training, figure):
     row = training.configured("1x8")

@@ -86,10 +86,20 @@ def _entry(item: pytest.Item) -> Entry:
         clause=clause,
         lanes=lanes,
         requires=capability.needs(item),
-        runtime=runtimes[lanes[0]]() if lanes else "cpu",
+        runtime=_deviceless(item) or (runtimes[lanes[0]]() if lanes else "cpu"),
         measures="figure" in getattr(item, "fixturenames", ()),
         **{"subject": clause.split(".")[0], **_actors(item)},
     )
+
+
+def _deviceless(item: pytest.Item) -> str:
+    """What a test ran on that needs no device; its figures must not carry the name of one."""
+    mark = item.get_closest_marker("deviceless")
+    if mark and mark.args not in [(one,) for one in ledger.DEVICELESS]:
+        options.refuse(
+            item.config, f"{item.nodeid}: deviceless is one of {', '.join(ledger.DEVICELESS)}"
+        )
+    return mark.args[0] if mark else ""
 
 
 def _clause(item: pytest.Item) -> str:

@@ -89,10 +89,12 @@ def _devices(verdict: Mapping[str, Any], run: Ledger) -> Iterator[str]:
     """One run is on one machine: its lanes, its tests and its versions say the same."""
     environment = verdict["environment"]
     for lane, runtime in environment["lanes"].items():
-        for entry in run:
-            if lane in entry.lanes[:1] and entry.outcome in ledger.JUDGED:
-                if not entry.runtime.startswith(runtime):
-                    yield f"{entry.title()}: ran on {entry.runtime}, and the lane is on {runtime}"
+        judged = [e for e in run if lane in e.lanes[:1] and e.outcome in ledger.JUDGED]
+        for entry in judged:
+            if not entry.runtime.startswith((runtime, *ledger.DEVICELESS)):
+                yield f"{entry.title()}: ran on {entry.runtime}, and the lane is on {runtime}"
+        if judged and not any(entry.runtime.startswith(runtime) for entry in judged):
+            yield f"verdict.json: nothing of the lane {lane} ran on {runtime}"
     versions = {name: value for name, value in environment.items() if name not in NOT_VERSIONS}
     if machine.fingerprint(versions) != environment["fingerprint"]:
         yield "verdict.json: the environment was edited; its fingerprint is another one"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ STAND_INS = {
     "npu": ("emulated", "npu lane emulated"),
     "a100": ("cpu", "a100 lane on a CPU stand-in"),
 }
+# The training lane on a card of another kind: hardware, and no statement about an A100.
+OTHER_CARD, OTHER_PHRASE = "not an A100", "a100 lane on another card"
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ class Judgement:
         """The word as a person reads it; a stand-in's result never reads as the hardware's."""
         if not self.qualifier:
             return self.word
-        return f"{self.word} ({self.qualifier}; not a statement about hardware)"
+        about = "an A100" if self.qualifier == OTHER_PHRASE else "hardware"
+        return f"{self.word} ({self.qualifier}; not a statement about {about})"
 
 
 def judge(books: Ledger, scope: Scope) -> Judgement:
@@ -127,6 +131,8 @@ def _qualifier(entries: list[Entry]) -> str:
         for lane, (sign, phrase) in STAND_INS.items()
         if any(lane in entry.lanes and entry.runtime.startswith(sign) for entry in judged)
     ]
+    if any(OTHER_CARD in entry.runtime for entry in judged):
+        phrases.append(OTHER_PHRASE)
     return ", ".join(phrases)
 
 
@@ -136,7 +142,7 @@ def _holes(books: Ledger, scope: Scope) -> list[str]:
     holes += [*books.overdue, *(books.gaps if scope.required else ())]
     for capability in scope.required:
         lane = [entry for entry in books if entry.belongs_to(capability)]
-        if not any(entry.outcome in ledger.JUDGED for entry in lane):
+        if not any(e.outcome in ledger.JUDGED and e.runtime not in ledger.DEVICELESS for e in lane):
             holes.append(f"--require {capability}: nothing that needs it was judged")
         open_ones = [entry for entry in lane if _is_hole(entry, capability, scope)]
         if open_ones:
@@ -217,8 +223,10 @@ def _outcome_cell(group: list[Entry]) -> str:
     count = sum(entry.outcome == outcome for entry in group)
     if len(group) == 1:
         return outcome + names
-    if outcome == ledger.SKIPPED and count < len(group):  # what passed is news too
-        return f"passed {len(group) - count}, skipped {count}"
+    if outcome == ledger.SKIPPED and count < len(group):  # what was judged is news too
+        counts = Counter(entry.outcome for entry in group)
+        kinds = [one for one in (ledger.PASSED, ledger.WAIVED, ledger.SKIPPED) if counts[one]]
+        return ", ".join(f"{one} {counts[one]}" for one in kinds)
     return f"{outcome}{names} {count}" + ("" if count == len(group) else f" of {len(group)}")
 
 

@@ -12,6 +12,10 @@ INCONCLUSIVE, ERROR, STALE, FAILED = "inconclusive", "error", "stale", "failed"
 DESELECTED, NOT_RUN = "deselected", "not run"
 SEVERITY = (FAILED, STALE, ERROR, INCONCLUSIVE, NOT_RUN, DESELECTED, SKIPPED, WAIVED, PASSED)
 JUDGED = (PASSED, WAIVED, FAILED, STALE)
+DEVICELESS = (
+    "simulated device",
+    "no device",
+)  # runtimes of what is in a lane and on no device of it
 PLANNED = "nodeid clause subject backend case lanes requires runtime measures".split()
 
 

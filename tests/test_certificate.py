@@ -210,6 +210,16 @@ def test_another_device_is_found(folder):
     )
 
 
+def test_a_lane_that_was_made_deviceless_is_found(folder):
+    def nowhere(verdict):
+        for test in verdict["tests"]:
+            test["runtime"] = "no device" if "npu" in test["lanes"] else test["runtime"]
+
+    edit(folder, nowhere)
+    faults = certificate.verify(folder)
+    assert any("nothing of the lane npu ran on emulated 310P3" in fault for fault in faults)
+
+
 def test_samples_of_another_machine_are_found(folder):
     edit(
         folder,

@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 
 from fixtures.training_plans import ImageFolder, Plans
+from fixtures.training_runs import unfit
 from fixtures.training_set import write_training_set
+from plugins.drivers.training import Run
+from plugins.drivers.training_records import Rank
 from plugins.training import load_training
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -205,3 +208,17 @@ def test_two_ranks_find_what_one_finds_and_each_image_once(ends, at):
     assert len(tables[0]) and np.array_equal(*tables)
     rows = [tuple(row) for row in tables[1]]
     assert len(set(rows)) == len(rows) and len(set(tables[1][:, 0])) <= 7
+
+
+@pytest.mark.parametrize(
+    ("events", "skipped"),
+    [
+        ([{"event": "REFUSED", "unfit": True}], True),
+        ([{"event": "REFUSED", "unfit": False}], False),
+        ([{"event": "NONFINITE"}], False),
+        ([], False),
+    ],
+)
+def test_only_what_the_machine_cannot_do_is_skipped(events, skipped, tmp_path):
+    run = Run("refused", "no", tmp_path, 1.0, [Rank(0, tmp_path, {}, events)], 1)
+    assert unfit(run) is skipped

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from plugins.checks.training_learning import check_target
-from plugins.checks.training_speed import check_not_slower, check_timers, floor_text
+from plugins.checks.training_speed import check_not_slower, check_timers, floor_text, published_text
+from plugins.failure import Inconclusive
+from plugins.training import load_training
 from tests.training_records import failing
 
 BASELINE = {"p_core": 100.0}
@@ -27,6 +29,12 @@ def test_a_rate_may_fall_behind_its_baseline_by_the_drop():
 def test_without_a_baseline_nothing_is_judged():
     check_not_slower("p_core", 1.0, None, drop=0.1)
     assert floor_text(None, "p_core", 0.1) is None
+
+
+def test_a_card_without_a_baseline_is_not_judged_and_not_passed():
+    with pytest.raises(Inconclusive, match="p_core of 1 img/s has no baseline on this class"):
+        check_not_slower("p_core", 1.0, None, drop=0.1, required=True)
+    check_not_slower("p_core", 100.0, BASELINE, drop=0.1, required=True)
 
 
 def test_only_the_timer_that_waits_is_believed():
@@ -52,3 +60,10 @@ def test_a_target_is_reached_by_the_last_map():
     check_target(curve, target=0.35, epochs=26)
     for short in (curve[:1], []):
         assert "target" in failing(check_target, short, target=0.35, epochs=26).what
+
+
+def test_the_published_rate_has_a_ratio_only_beside_the_same_network():
+    row = load_training().configured("1x1").published
+    assert published_text("p_core", 50.4, row, same_network=True).endswith("; ratio 2")
+    said = published_text("p_core", 50.4, row, same_network=False)
+    assert said.startswith("25.2 img/s on A100") and said.endswith("another network here")

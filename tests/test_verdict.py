@@ -7,7 +7,8 @@ import xml.etree.ElementTree
 
 import pytest
 
-from plugins import machine
+from plugins import judgement, machine
+from plugins.ledger import Entry, Ledger
 
 pytest_plugins = ["pytester", "tests.lab"]
 
@@ -79,6 +80,55 @@ def test_a_stand_in_never_reads_as_the_hardware(lab, body, qualifier):
     assert result.ret == 0
     assert lab.verdict()["word"] == f"CONFORMANT ({qualifier})"
     result.stdout.fnmatch_lines([f"CONFORMANT ({qualifier}; not a statement about hardware)"])
+
+
+SIMULATED = TRAIN.replace("def", '@pytest.mark.deviceless("simulated device")\ndef').replace(
+    "train", "sim"
+)
+
+
+@pytest.mark.parametrize("lanes", [SIMULATED, TRAIN + SIMULATED.replace("loss", "timer")])
+def test_what_is_simulated_never_carries_the_name_of_a_device(lab, lanes):
+    lab.chapter(lanes)
+    lab.run()
+    runtimes = {test["clause"]: test["runtime"] for test in lab.verdict()["tests"]}
+    assert runtimes.popitem() == (lab.verdict()["tests"][-1]["clause"], "simulated device")
+    assert set(runtimes.values()) <= {"cpu (stand-in)"}
+
+
+def test_an_unknown_place_to_run_is_refused(lab):
+    lab.chapter(SIMULATED.replace("simulated device", "NVIDIA A100"))
+    result = lab.run()
+    assert result.ret == 4
+    assert "deviceless is one of simulated device, no device" in result.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("runtimes", "headline", "holes"),
+    [
+        (["NVIDIA A100 (40 GiB, sm_80)"], "CONFORMANT", 0),
+        (["NVIDIA A100 (40 GiB, sm_80)", "simulated device"], "CONFORMANT", 0),
+        (["simulated device"], "CONFORMANT", 1),
+        (
+            ["NVIDIA H200 (140 GiB, sm_90, not an A100)"],
+            "CONFORMANT (a100 lane on another card; not a statement about an A100)",
+            0,
+        ),
+    ],
+)
+def test_only_an_a100_speaks_for_an_a100(runtimes, headline, holes):
+    plan = {f"t{i}": Entry(f"t{i}", "o.x", "o", lanes=["a100"], runtime=r, outcome="passed")
+            for i, r in enumerate(runtimes)}  # fmt: skip
+    found = judgement.judge(Ledger(plan), judgement.Scope(lane="a100", required=("a100",)))
+    assert found.headline() == headline
+    assert len(found.holes) == holes
+
+
+def test_a_waived_test_among_skipped_ones_is_not_said_to_have_passed():
+    outcomes = ["passed", "waived", "skipped", "skipped"]
+    plan = [Entry(f"t{i}", "o.x", "o", outcome=one) for i, one in enumerate(outcomes)]
+    (row,) = judgement.rows(Ledger({entry.nodeid: entry for entry in plan}))
+    assert row["outcome"] == "passed 1, waived 1, skipped 2"
 
 
 def test_a_device_without_a_stand_in_is_named_and_not_qualified(npu):

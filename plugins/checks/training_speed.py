@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Optional
 
 from plugins.checks.training_closure import check_harness
-from plugins.failure import CheckFailure
+from plugins.failure import CheckFailure, Inconclusive
 
 
 def floor_text(baseline: Optional[Mapping[str, float]], name: str, drop: float) -> Optional[str]:
@@ -23,12 +23,23 @@ def published_text(name: str, rate: float, row, *, same_network: bool) -> str:
 
 
 def check_not_slower(
-    name: str, rate: float, baseline: Optional[Mapping[str, float]], *, drop: float
+    name: str,
+    rate: float,
+    baseline: Optional[Mapping[str, float]],
+    *,
+    drop: float,
+    required: bool = False,
 ) -> None:
-    """A rate (img/s) is at least its baseline less `drop`; without a baseline nothing is judged.
+    """A rate (img/s) is at least its baseline less `drop`.
 
-    A rate of one class of machines says nothing of another, so none is borrowed.
+    A rate of one class of machines says nothing of another, so none is borrowed: without a baseline
+    a stand-in's rate is only reported, and a card's, where one is `required`, is inconclusive.
     """
+    if baseline is None and required:
+        raise Inconclusive(
+            f"{name} of {rate:.4g} img/s has no baseline on this class of machines; record one there "
+            "by --update-golden REASON"
+        )
     if baseline is None or rate >= baseline[name] * (1 - drop):
         return
     raise CheckFailure(

@@ -26,7 +26,7 @@ class Loop:
     """One rank's training.
 
     Args:
-        plan: what to do; network: on its device, weights filled; ranks: rank, world and barrier.
+        plan: what to do; network: on its device, weights filled; rank, world: who this is, of how many.
     """
 
     def __init__(self, plan: dict, network: nn.Module, diary: Diary, rank: int, world: int) -> None:

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
-from refusal import Refusal
+from refusal import Unfit
 from torch import nn
 
 LOSS_SCALE = 1024.0  # keeps the small gradients of fp16 off zero; the first choice of most recipes
@@ -157,7 +157,7 @@ def _check_convolves(device: str) -> None:
     try:
         nn.Conv2d(1, 1, 1).to(device).half()(torch.zeros(1, 1, 1, 1, device=device).half())
     except RuntimeError:
-        raise Refusal(
+        raise Unfit(
             f"torch {torch.__version__} cannot convolve in half precision on this {device}; run fp16 "
             "on a card, or take a newer torch"
         ) from None

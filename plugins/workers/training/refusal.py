@@ -9,3 +9,7 @@ class Refusal(Exception):
     def __str__(self) -> str:
         # A DataLoader's process hands on its exceptions as the text of their traceback.
         return super().__str__().rsplit("Refusal: ", 1)[-1].strip()
+
+
+class Unfit(Refusal):
+    """What this machine or its torch cannot do, whatever the input."""

@@ -25,7 +25,7 @@ import torch
 import torchvision
 from diary import Diary, NonFinite, Stopped
 from loop import Loop
-from refusal import Refusal
+from refusal import Refusal, Unfit
 from sampling import epoch_length
 
 COLLECTIVE_LIMIT_S = 300  # a collective that takes longer has lost a rank
@@ -48,7 +48,7 @@ def main(path: str) -> int:
         diary.tell("FINISHED", record["counts"]["iterations"])
         return 0
     except Refusal as error:
-        diary.tell("REFUSED", sentence=str(error))
+        diary.tell("REFUSED", sentence=str(error), unfit=isinstance(error, Unfit))
         return REFUSED
     except NonFinite as error:
         diary.tell("NONFINITE", error.iteration, sentence=str(error), images=error.images)
