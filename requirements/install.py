@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SUITE = ("suite.txt", "torch.txt")
 OLDEST, NEWEST = (3, 9), (3, 13)
+# GB that an environment takes while it is made, pip's copies of the packages among them; measured by df.
+ROOM = {"torch.txt": 8.0, "export.txt": 3.5, "browser.txt": 1.0}
 
 
 def main(folder: Path, files: tuple[str, ...] = SUITE) -> None:
@@ -38,6 +41,7 @@ def main(folder: Path, files: tuple[str, ...] = SUITE) -> None:
     with open(Path(tempfile.gettempdir()) / f"setup-{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _reads(stamp) != wanted:
+            _refuse_a_full_disk(folder, files)
             print(f"setting up {folder} (torch is large: some minutes, once)", flush=True)
             _install(folder, files)
             stamp.write_text(wanted)
@@ -51,6 +55,17 @@ def _digest(files: tuple[str, ...]) -> str:
 
 def _reads(stamp: Path) -> str:
     return stamp.read_text() if stamp.is_file() else ""
+
+
+def _refuse_a_full_disk(folder: Path, files: tuple[str, ...]) -> None:
+    """pip would fail too, but after minutes and with every other program's files at risk."""
+    needed = sum(ROOM.get(name, 0.0) for name in files)
+    free = shutil.disk_usage(folder.parent).free / 1e9
+    if not folder.exists() and free < needed:
+        sys.exit(
+            f"{folder.name} needs {needed:.1f} GB of disk while it is made and {folder.parent} has "
+            f"{free:.1f} GB free: make room there, or check out on a larger disk"
+        )
 
 
 def _install(folder: Path, files: tuple[str, ...]) -> None:
