@@ -8,7 +8,7 @@ FIND39 := $(PYTHON) requirements/python39.py $(PYTHON39)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env-export env-npu python39 conformance matrix test bench lint ops golden weights report canary books browser clean
+.PHONY: help setup env-export env-npu python39 conformance matrix test bite bench growth operating lint ops golden weights report canary mutants census evidence books browser clean
 
 help: ## this page
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,8 +35,17 @@ matrix: setup env-export env-npu ## operators in torch 1.10.1; each pair of torc
 test: setup ops ## judge the judge: the suite's own tests
 	$(RUN) pytest tests $(ARGS)
 
-bench: setup ops ## our operators, feeding, emulation and collection beside their peers, in one table
-	$(RUN) pytest -c benchmarks/pytest.ini benchmarks
+bite: setup ops ## seed every known fault for real: who catches it? goes on where it stopped (ARGS="-k nms")
+	$(RUN) tests.bite $(ARGS)
+
+bench: setup ops ## operators, images, mAP, emulation, collection: ours beside peers and floors (ARGS="--record")
+	$(RUN) pytest -c benchmarks/pytest.ini benchmarks $(ARGS)
+
+growth: setup ## time and memory at 500, 5000 and 50 000 images (ARGS="--out=golden/evidence/growth.json")
+	$(RUN) benchmarks.growth $(ARGS)
+
+operating: setup ops ## images that the accuracy decision takes, and how often it errs (ARGS="--trials=10")
+	$(RUN) benchmarks.operating $(ARGS)
 
 lint: setup ## style of the Python code
 	$(RUN) ruff check . && $(RUN) ruff format --check .
@@ -55,6 +64,15 @@ report: ## where the report of the last run is (it is drawn again)
 
 canary: setup ops ## prove that a broken model turns the job red
 	@$(RUN) plugins.canary
+
+mutants: setup ## judge the judge's tests: change its code a little, thousands of times (ARGS="plugins/x.py")
+	$(RUN) tests.mutants $(ARGS)
+
+census: setup ops ## judge clean products again and again: each alarm is a false one; goes on where it stopped
+	$(RUN) tests.census $(ARGS)
+
+evidence: setup ## write docs/evidence.md from golden/evidence/*.json
+	$(RUN) tests.evidence
 
 books: setup ## write conformance/must_run.toml from what is collected; review the difference
 	@$(RUN) plugins.books

@@ -1,6 +1,7 @@
 """Table of contents: which plugins load, in order."""
 
 pytest_plugins = [
+    "plugins.startup",
     "plugins.options",
     "plugins.capability",
     "plugins.clauses",
@@ -21,6 +22,7 @@ pytest_plugins = [
     "fixtures.exports",
     "fixtures.machine",
     "fixtures.accuracy",
+    "fixtures.decision",
     "fixtures.pipeline",
     "fixtures.timing",
     "fixtures.training",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import time
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
+import feeding
 import images
 import numpy as np
 import pytest
+from feeding import PHOTOGRAPHS, RULE
 
-PHOTOGRAPHS = sorted((Path(__file__).parents[1] / "fixtures" / "data").glob("*.jpg"))
-RULE = {"shortest": 800, "longest": 1333, "size": 1344}
+HOUSE = Path(__file__).parents[1]
 
 
 def as_the_source_does(path: Path) -> np.ndarray:
@@ -25,7 +28,7 @@ def as_the_source_does(path: Path) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-@pytest.mark.parametrize("who", ["ours", "the source's"])
+@pytest.mark.parametrize("who", ["ours", "the source's form", "decoding alone"])
 def bench_images(rival, who):
     cv2.setNumThreads(1)
     buffer = np.zeros((3, 1344, 1344), np.float32)
@@ -35,23 +38,35 @@ def bench_images(rival, who):
 
     for path in PHOTOGRAPHS:
         assert ours(path).tobytes() == as_the_source_does(path).tobytes()
-    one = ours if who == "ours" else as_the_source_does
-    goal = f"<= {8 * len(PHOTOGRAPHS)} ms, peer >= 1.67x" * (who == "ours")
-    name = f"{len(PHOTOGRAPHS)} photographs to 1344 px"
-    rival(name, who, lambda: [one(path).shape for path in PHOTOGRAPHS], goal=goal)
+    ways = {"ours": ours, "the source's form": as_the_source_does, "decoding alone": images.read}
+
+    def work():
+        for path in PHOTOGRAPHS:
+            ways[who](path)
+
+    rival("one photograph to 1344 px", who, work, each=len(PHOTOGRAPHS))
 
 
-@pytest.mark.parametrize(("rate", "goal"), [(19.9, 0.97), (50.0, 0.95)])
-def bench_feeding_a_device(rival, rate, goal, capsys):
-    """A device that sleeps for its latency: how much of the time it has something to do."""
-    paths, latency = PHOTOGRAPHS * (60 // len(PHOTOGRAPHS)), 1 / rate
+@pytest.mark.parametrize("who", ["ours", "the source's form, in turn"])
+@pytest.mark.parametrize(("rate", "count"), [(19.9, 150), (50, 300)])
+def bench_feeding_a_device(measured, who, rate, count):
+    """A simulated asynchronous device: how much of the time it has something to do."""
+    paths = feeding.photographs(count if who == "ours" else count // 5)
+    ours = (tensor for tensor, _ in images.stream(paths, **RULE))
+    device = feeding.Device(1 / rate)
+    for tensor in ours if who == "ours" else map(as_the_source_does, paths):
+        device.give(tensor)
+    assert device.given == len(paths)
+    measured(f"feeding a device of {rate:g} images/s", who, 100 * device.busy)
 
-    def feed():
-        for _ in images.stream(paths, **RULE):
-            time.sleep(latency)
 
-    start = time.perf_counter()
-    feed()
-    busy = len(paths) * latency / (time.perf_counter() - start)
-    text = f"busy {100 * busy:.1f} % (goal {100 * goal:.0f} % on 2 free cores)"
-    rival(f"feeding {rate} img/s, {len(paths)} images", "ours", feed, rounds=1, goal=text)
+def bench_memory_of_feeding(measured):
+    path = os.pathsep.join(map(str, (HOUSE, HOUSE / "plugins" / "workers")))
+
+    def peak(count):
+        words = [sys.executable, str(HOUSE / "benchmarks" / "feeding.py"), str(count)]
+        environment = {**os.environ, "PYTHONPATH": path}
+        return float(subprocess.check_output(words, env=environment))
+
+    for who, count in {"ours": 500, "50 images": 50}.items():
+        measured("peak memory of feeding 500 images", who, peak(count))

@@ -1,42 +1,85 @@
-"""`rival`: ours and its peers in one group; at the end one table with the ratios.
+"""`rival` and `measured`: ours and its peers, one row each; at the end one table, with the goals.
 
-A figure is CPU time of one process, and a goal is looked at, never enforced: speed is compared here,
-correctness in tests/.
+A goal is looked at, never enforced: speed is compared here, correctness in tests/.
 """
 
 from __future__ import annotations
 
+import datetime
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
 import pytest
 
-COLUMNS = "{:<34} {:<16} {:>12} {:>9}  {}"
+from benchmarks import table
+from plugins import machine
+from plugins.tables import tomllib
+
+FIGURES = pytest.StashKey[dict]()
+LOAD = pytest.StashKey[float]()
+PACKAGES = ("torch", "torchvision", "numpy", "pycocotools", "opencv-python-headless")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--record",
+        action="store_true",
+        help="write golden/evidence/benchmarks.json and the table of docs/performance.md",
+    )
+
+
+def pytest_configure(config):
+    config.stash[FIGURES] = {}
+    config.stash[LOAD] = os.getloadavg()[0]
 
 
 @pytest.fixture
-def rival(benchmark):
-    """Time one contestant: rival(group, who, work, rounds, goal="")."""
+def measured(request):
+    """Enter a figure: measured(what, who, value), in the unit of the row in goals.toml."""
 
-    def run(group, who, work, rounds=15, goal=""):
-        benchmark.group = group
-        benchmark.extra_info.update(who=who, goal=goal)
-        return benchmark.pedantic(work, rounds=rounds, warmup_rounds=1)
+    def enter(what, who, value):
+        request.config.stash[FIGURES].setdefault(what, {})[who] = value
+
+    return enter
+
+
+@pytest.fixture
+def rival(benchmark, measured):
+    """Time one contestant in ms, for `each` piece: rival(what, who, work, rounds); its last result."""
+
+    def run(what, who, work, rounds=15, each=1):
+        result = benchmark.pedantic(work, rounds=rounds, warmup_rounds=1)
+        measured(what, who, 1e3 * benchmark.stats.stats.median / each)
+        return result
 
     return run
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    groups: dict = {}
-    for bench in config._benchmarksession.benchmarks:
-        if bench.stats.data:
-            groups.setdefault(bench.group, []).append(bench)
-    if not groups:
+def pytest_terminal_summary(terminalreporter, config, exitstatus):
+    goals = tomllib.loads(Path(__file__).with_name("goals.toml").read_text())["row"]
+    rows = table.rows(config.stash[FIGURES], goals)
+    if not rows:
         return
-    terminalreporter.section("CPU time, ours beside its peers (median)")
-    terminalreporter.write_line(COLUMNS.format("what", "who", "ms", "ratio", "goal"))
-    for group, benches in groups.items():
-        ours = next((b for b in benches if b.extra_info["who"] == "ours"), benches[0])
-        for bench in sorted(benches, key=lambda b: b is not ours):
-            ratio = bench.stats.median / ours.stats.median if bench is not ours else 1.0
-            row = (group, bench.extra_info["who"], f"{1e3 * bench.stats.median:.3f}")
-            terminalreporter.write_line(
-                COLUMNS.format(*row, f"{ratio:.3g}x", bench.extra_info["goal"])
-            )
+    terminalreporter.section("ours beside its peers: CPU time (median), % busy, peak memory")
+    for line in table.text(rows):
+        terminalreporter.write_line(line)
+    if config.option.record and not exitstatus and len(rows) == len(goals):
+        table.record({"provenance": _provenance(config), "rows": rows})
+        terminalreporter.write_line(f"written: {table.EVIDENCE.name}, {table.PAGE.name}")
+    elif config.option.record:
+        terminalreporter.write_line("nothing is written: only a whole run is evidence")
+
+
+def _provenance(config) -> dict:
+    versions = {"Python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    return {
+        "command": 'make bench ARGS="--record"',
+        "machine": f"{os.cpu_count()} x {machine.processor() or machine.machine()}",
+        "cores": os.cpu_count(),
+        "load": round(config.stash[LOAD], 1),
+        "priority": -os.nice(0),
+        "versions": versions,
+        "date": datetime.date.today().isoformat(),
+    }

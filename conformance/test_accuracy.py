@@ -32,12 +32,10 @@ def test_map_on_the_synthetic_set_holds_its_floor(
 
 @pytest.mark.npu
 @pytest.mark.clause("accuracy.drop")
-def test_the_device_is_as_accurate_as_the_cpu(shapes_paired, shapes, figure):
-    figure("mAP lost", shapes_paired.lost, "points", f"<= {shapes_paired.margin:.4g}, surely")
-    figure("mAP lost at most", shapes_paired.high, "points")
-    figure("loss that would show", shapes_paired.detectable, "points")
-    figure("images needed", shapes_paired.images)
-    check_not_inferior(shapes_paired)
+def test_the_device_is_as_accurate_as_the_cpu(decide_on_shapes, show_decision):
+    decided = decide_on_shapes()
+    show_decision(decided)
+    check_not_inferior(decided.last)
 
 
 @pytest.mark.requires("coco", "weights")
@@ -63,9 +61,7 @@ def test_map_on_val2017_holds_what_was_published(
 @pytest.mark.slow
 @pytest.mark.requires("coco", "weights")
 @pytest.mark.clause("accuracy.drop")
-def test_the_device_is_as_accurate_as_the_cpu_on_val2017(coco_paired, shipped, figure):
-    figure("mAP lost", coco_paired.lost, "points", f"<= {coco_paired.margin:.4g}, surely")
-    figure("mAP lost at most", coco_paired.high, "points")
-    figure("loss that would show", coco_paired.detectable, "points")
-    figure("images needed", coco_paired.images)
-    check_not_inferior(coco_paired)
+def test_the_device_is_as_accurate_as_the_cpu_on_val2017(decide_on_coco, show_decision):
+    decided = decide_on_coco()
+    show_decision(decided)
+    check_not_inferior(decided.last)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from plugins.checks.compiled import check_placement, check_refused
+from plugins.checks.compiled import check_options, check_placement, check_refused
 from plugins.checks.export import check_loaded
 from plugins.checks.outputs import check_same
 
@@ -19,6 +19,14 @@ def test_nothing_falls_back_to_torch(compiled_case, contract, figure):
     info = compiled_case.subject.runs.open("aie", compiled_case.picture.side)
     figure("unknown options", len(info["options_not_known"]))
     check_placement(info["left_in_torch"], contract.compile.left_in_torch)
+
+
+@pytest.mark.clause("compile.options")
+def test_the_compiler_is_told_what_the_contract_says(compiled_case, contract):
+    """A device that is asked for another precision, chip or range of shapes gives other numbers."""
+    side = compiled_case.picture.side
+    told = compiled_case.subject.runs.open("aie", side)["options"]
+    check_options(told, contract.compile.options(), contract.input.shape(side))
 
 
 @pytest.mark.clause("compile.saved")
@@ -45,8 +53,10 @@ def test_a_strided_input_is_the_same_input(compiled_case):
 
 @pytest.mark.clause("compile.lifetime")
 def test_outputs_that_are_held_do_not_change(compiled_case):
-    held, wanted = compiled_case.subject.runs.held(compiled_case.picture)
-    check_same(held, wanted, what="outputs change while later images run")
+    subject, picture = compiled_case.subject, compiled_case.picture
+    held, early = subject.runs.held(picture)
+    check_same(early, subject.runs.outputs("aie", picture), what="two runs of one input differ")
+    check_same(held, early, what="outputs change while later images run")
 
 
 @pytest.mark.clause("compile.refusals")

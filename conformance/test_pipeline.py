@@ -37,3 +37,16 @@ def test_labels_become_category_ids(subject, contract, all_labels):
 def test_a_broken_image_file_is_refused_by_name(shapes, broken_image):
     sentence = shapes.image_refusal(broken_image)
     check_refused(sentence if broken_image.name in sentence else "", f"{broken_image.name}")
+
+
+@pytest.mark.clause("pipeline.stream")
+def test_images_in_a_stream_are_those_prepared_alone(stream):
+    """Many images share a few buffers: each is there, in order, without a trace of another."""
+    checks.check_streamed(stream.found, stream.alone)
+
+
+@pytest.mark.clause("pipeline.stream")
+def test_a_broken_image_in_a_stream_is_refused_by_name(shapes, stream_with_a_broken_image):
+    sentence = shapes.stream_refusal(stream_with_a_broken_image)
+    broken = stream_with_a_broken_image[1].name
+    check_refused(sentence if broken in sentence else "", f"{broken} in a stream")

@@ -3,7 +3,13 @@
 import pytest
 
 from plugins.checks.comparison import check_no_slower
-from plugins.checks.throughput import check_complete, check_rate, floor_text, tail_text
+from plugins.checks.throughput import (
+    check_clock,
+    check_complete,
+    check_rate,
+    floor_text,
+    tail_text,
+)
 
 pytestmark = pytest.mark.npu
 
@@ -33,3 +39,9 @@ def test_a_whole_step_is_measured_too(timed_steps, contract, npu_runtime, figure
         text = tail_text(timing.seconds.sum(1), share, contract.timing.tail_confidence)
         figure(f"p{100 * share:g}", text)
     check_complete(timing)
+
+
+@pytest.mark.clause("throughput.clock")
+def test_the_clock_tells_what_has_passed(timed_steps, contract):
+    """Synchronised at each border, whole, warmed up, on real inputs, none of them from a cache."""
+    check_clock(timed_steps(copies=True), contract.timing.accounted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import shlex
@@ -49,7 +50,12 @@ def refuse_blocked(config: pytest.Config) -> None:
 
 def is_conformance(config: pytest.Config, path: Path) -> bool:
     """Whether a test file lies in conformance/ and so belongs in the verdict."""
-    return config.rootpath / "conformance" in path.parents
+    return _lies_in(path, config.rootpath)
+
+
+@functools.cache  # asked for each test, of which a file has hundreds
+def _lies_in(path: Path, root: Path) -> bool:
+    return root / "conformance" in path.parents
 
 
 @pytest.hookimpl(tryfirst=True)

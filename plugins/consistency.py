@@ -52,7 +52,7 @@ def _word(verdict: Mapping[str, Any], run: Ledger, scope: Scope) -> Iterator[str
         "headline": again.headline(),
         "reasons": again.reasons,
         "holes": again.holes,
-        "rows": judgement.rows(run),
+        "rows": judgement.rows(run, verdict["false_alarms"]),
         "counts": dict(Counter(entry.outcome for entry in run)),
     }
     for name, value in derived.items():

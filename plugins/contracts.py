@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
+from plugins.decisions import Accuracy, Comparison
 from plugins.failure import ContractError
 from plugins.soundness import problems
 from plugins.tables import read
@@ -138,7 +139,8 @@ class Tolerance:
 
     Units: score_logit in logits, box_px in px, *_ulp in units of fp16's spacing at the value,
     box_relative as a share of the box's side. `borderline` is the share of detections whose presence may depend
-    on rounding. `derivation` says where each figure comes from.
+    on rounding. `derivation` says where each figure comes from; `caught` which seeded deviation of which
+    kind is the smallest that fails: measured by `python -m tests.sensitivity`.
     """
 
     score_logit: float
@@ -148,6 +150,7 @@ class Tolerance:
     box_relative: float
     borderline: float
     derivation: str
+    caught: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -162,34 +165,7 @@ class Parity:
     samples: int
     spacings: float
     derivation: str
-
-
-@dataclass(frozen=True)
-class Paired:
-    """How the device is compared with the CPU on the same images: see checks/noninferiority.py.
-
-    looks: numbers of images after which to decide, ascending; confidence: of the decision, over all
-    looks together; resamples are drawn from `seed`.
-    """
-
-    looks: list[int]
-    confidence: float
-    resamples: int
-    seed: int
-    derivation: str
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """mAP@[.5:.95] on a set, in percent, unrounded: floor, and allowed drop of device against CPU."""
-
-    set: str
-    images: int
-    floor: float
-    allowed_drop: float
-    published: Optional[float]
-    derivation: str
-    paired: Paired
+    caught: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -200,6 +176,7 @@ class Throughput:
     floor: float
     allowed_drop: float
     derivation: str
+    caught: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -207,7 +184,8 @@ class Timing:
     """Steps that are timed, and steps before them that are not; fewer where the device is emulated.
 
     tail: shares of the steps whose longest time is told, as 0.99, with an interval. idle_usage: % of
-    an NPU's cores that may be in use before the first step.
+    an NPU's cores that may be in use before the first step. accounted: share of a call's time that
+    the worker's clock must tell of, and of a new input's that a known one must take.
     """
 
     rounds: int
@@ -217,29 +195,7 @@ class Timing:
     tail: list[float]
     idle_usage: float
     tail_confidence: float
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How --against compares two artifacts on a machine class: see checks/comparison.py.
-
-    margin: share of time that the new one may take more; error: of a wrong verdict, over all looks
-    together. A look ends each of the `processes`, `quads` times two blocks of `steps` steps of each
-    artifact. drift: share by which the old one may differ from itself. false_alarms and caught:
-    measured share of A/A runs that were not PASS or INCONCLUSIVE, and the slowdown caught nine times
-    in ten; none where it was not measured.
-    """
-
-    machine: str
-    margin: float
-    error: float
-    processes: int
-    quads: int
-    steps: int
-    drift: float
-    false_alarms: Optional[float]
-    caught: Optional[float]
-    derivation: str
+    accounted: float
 
 
 @dataclass(frozen=True)

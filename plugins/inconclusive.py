@@ -31,6 +31,8 @@ def overdue(
         since = _read(path)
     except ValueError:
         return [f"{path}: is no record of days; delete it"]
+    if any(day > today for day in since.values()):
+        return [f"{path}: a day of it lies in the future, so the clock was wrong; delete it"]
     before, late = dict(since), []
     for entry in entries:
         name = f"{entry.nodeid} {of}".strip()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from plugins import ledger
+from plugins.evidence import NOT_MEASURED
 from plugins.ledger import Entry, Ledger
 
 CONFORMANT, NOT_CONFORMANT, INCOMPLETE = "CONFORMANT", "NOT CONFORMANT", "INCOMPLETE"
-COLUMNS = ("clause", "backend", "expected", "measured", "outcome", "runtime", "seconds")
+COLUMNS = (
+    *("clause", "backend", "expected", "false_alarms", "measured"),
+    *("outcome", "runtime", "seconds"),
+)
+HEADINGS = tuple(column.replace("_", " ") for column in COLUMNS)
 CELL_WIDTH = 34
 NAMES_SHOWN = 4
 NO_BENCHMARK = "not run (add --benchmark)"
@@ -163,12 +168,16 @@ def _is_hole(entry: Entry, capability: str, scope: Scope) -> bool:
     return True
 
 
-def rows(books: Iterable[Entry]) -> list[dict[str, Any]]:
-    """One row per subject, clause, backend and figure, as the table and verdict.json show them."""
+def rows(books: Iterable[Entry], rates: Mapping[str, str]) -> list[dict[str, Any]]:
+    """One row per subject, clause, backend and figure, as the table and verdict.json show them.
+
+    rates: clause -> how often it was wrong about a clean product, in words; see plugins/evidence.py.
+    """
     groups: dict[tuple[str, str, str], list[Entry]] = {}
     for entry in books:
         groups.setdefault((entry.subject, entry.clause, entry.backend), []).append(entry)
-    return [row for key, group in groups.items() for row in _rows_of(key, group)]
+    found = [row for key, group in groups.items() for row in _rows_of(key, group)]
+    return [{**row, "false_alarms": rates.get(row["clause"], NOT_MEASURED)} for row in found]
 
 
 def _ran(entry: Entry) -> bool:
@@ -238,11 +247,11 @@ def table(cells: list[dict[str, Any]]) -> list[str]:
     if not cells:
         return rest
     texts = [[_cell(row, column) for column in COLUMNS] for row in cells]
-    widths = [max(map(len, column)) for column in zip(COLUMNS, *texts)]
+    widths = [max(map(len, column)) for column in zip(HEADINGS, *texts)]
     lines = {row["subject"]: [row["subject"]] for row in cells}
     for row, text in zip(cells, texts):
         lines[row["subject"]].append(_line(text, widths))
-    return [_line(COLUMNS, widths), *(line for some in lines.values() for line in some), *rest]
+    return [_line(HEADINGS, widths), *(line for some in lines.values() for line in some), *rest]
 
 
 def _left_out(row: dict[str, Any]) -> bool:

@@ -108,7 +108,9 @@ class Ledger:
         entry.attempts = max(entry.attempts, findings.get("attempts", 0))
         outcome = findings.get("outcome", entry.outcome)
         if SEVERITY.index(outcome) <= SEVERITY.index(entry.outcome) or entry.outcome == NOT_RUN:
-            for name in findings.keys() - {"attempts"}:
+            # What went wrong first is the reason; a tear-down that fails after it only follows.
+            told = {"reason", "details"} if outcome == entry.outcome and entry.reason else set()
+            for name in findings.keys() - {"attempts"} - told:
                 setattr(entry, name, findings[name])
 
     def as_dict(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from plugins.contracts import FOLDER, Tolerance
 from plugins.tables import read
@@ -18,6 +18,7 @@ class NmsContract:
     tolerance: float
     tolerance_source: str
     choices: dict[str, str]
+    caught: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class RoiTolerance:
     float64: float
     source: str
     derivation: str
+    caught: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class DeviceNms:
     box_ulp: float
     derivation: str
     unlike: dict[str, Unlike]
+    caught: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,7 @@ class Pipeline:
 
     grey_levels: float
     restored_px: float
+    caught: dict[str, float] = field(default_factory=dict)
 
 
 def load_pipeline() -> Pipeline:

@@ -127,6 +127,13 @@ SETTINGS = (
     Setting("no_waivers", "judge without any waiver", "--no-waivers", default=False),
     Setting("run_slow", "run the tests marked slow", "--run-slow", default=False),
     Setting(
+        "all_images",
+        "compare device and CPU on all images, not on as few as decide it",
+        "--all-images",
+        ini=True,
+        default=False,
+    ),
+    Setting(
         "devices",
         "ids of the NPUs that share the images of a set (default: all that npu-smi lists)",
         ini=True,
@@ -212,7 +219,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             shape = _argument(setting)
             group.addoption(setting.flag, dest=setting.name, help=setting.help, **shape)
         if setting.ini:
-            parser.addini(setting.name, setting.help, "args" if setting.many else "string")
+            kind = "bool" if setting.default is False else "string"
+            parser.addini(setting.name, setting.help, "args" if setting.many else kind)
 
 
 def _argument(setting: Setting) -> dict[str, Any]:

@@ -7,6 +7,7 @@ its record keeps the pinned values, and a reason that begins with "re-pin:" alon
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -34,11 +35,15 @@ def pin(
         reason: of this update.
         allowed: the greatest share by which a value may differ from the pinned one.
     Raises:
-        LabError: beyond `allowed`, or on another machine, and the reason pins nothing anew.
+        LabError: beyond `allowed`, or on another machine, and the reason pins nothing anew; or a
+            value is NaN or infinite.
     """
     if not (producer.lane and name.endswith(".toml") and isinstance(values, Mapping)):
         return {}
     fresh, place = numbers(values), (producer.runtime, producer.machine)
+    wild = [key for key, value in fresh.items() if not math.isfinite(value)]
+    if wild:
+        raise LabError(f"{name}: {wild[0]} is {fresh[wild[0]]}, no number to be compared with")
     if not known.get("pinned") or reason.startswith(REPIN):
         today = datetime.date.today()
         return {"pinned": fresh, "pinned_on": today, "drift": dict.fromkeys(fresh, 0.0)}

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from plugins.contracts import Contract
+    from plugins.decisions import Accuracy
 
 DTYPES = ("float16", "float32", "float64", "int32", "int64")
 BACKENDS = ("reference", "aie")
 KINDS = ("photograph", "scene", "hostile")
 SENTENCE = 5  # words, at least
+ROUNDING = 1e-9  # of sums of shares
 LOGIT_RANGE = 3  # what lies between two scores of 0.18 and 0.82: as good as no tolerance
 
 
@@ -44,7 +46,7 @@ def _tolerances(contract: Contract) -> Iterator[tuple[str, str]]:
             yield f"tolerance.{backend}", f"is missing; each of {', '.join(BACKENDS)} needs one"
     for backend, tolerance in contract.tolerance.items():
         for name, value in dataclasses.asdict(tolerance).items():
-            if name != "derivation" and value < 0:
+            if isinstance(value, float) and value < 0:
                 yield f"tolerance.{backend}.{name}", f"must not be negative, not {value:g}"
         if tolerance.borderline >= 1:
             yield f"tolerance.{backend}.borderline", "must be a share below 1"
@@ -87,13 +89,8 @@ def _derivations(contract: Contract) -> Iterator[tuple[str, str]]:
 def _decisions(contract: Contract) -> Iterator[tuple[str, str]]:
     """Plans that could not decide, or would decide by too little."""
     for index, one in enumerate(contract.accuracy):
-        plan, key = one.paired, f"accuracy[{index}].paired"
-        if not plan.looks or plan.looks != sorted(set(plan.looks)) or plan.looks[0] < 2:
-            yield f"{key}.looks", "must be ascending numbers of images, from 2 on"
-        elif plan.resamples * (1 - plan.confidence) / len(plan.looks) < 1:
-            yield f"{key}.resamples", "are too few: no resample lies beyond a bound"
-        if not 0.5 < plan.confidence < 1:
-            yield f"{key}.confidence", "must be a share between 0.5 and 1"
+        for name, what in _looks(one):
+            yield f"accuracy[{index}].paired.{name}", what
     for index, plan in enumerate(contract.comparison):
         key = f"comparison[{index}]"
         for name in ("margin", "error", "drift"):
@@ -109,6 +106,34 @@ def _decisions(contract: Contract) -> Iterator[tuple[str, str]]:
     for share in [*contract.timing.tail, contract.timing.tail_confidence]:
         if not 0 < share < 1:
             yield "timing.tail", f"and its confidence are shares between 0 and 1, not {share:g}"
+
+
+def _looks(accuracy: Accuracy) -> Iterator[tuple[str, str]]:
+    """Faults of a sequential plan: errors that do not add up, or looks too early to see anything."""
+    plan = accuracy.paired
+    if not plan.looks or plan.looks != sorted(set(plan.looks)) or plan.looks[0] < 2:
+        yield "looks", "must be ascending numbers of images, from 2 on"
+        return
+    if not 0.5 < plan.confidence < 1:
+        yield "confidence", "must be a share between 0.5 and 1"
+    for name in ("accept", "reject"):
+        errors = getattr(plan, name)
+        if len(errors) != len(plan.looks):
+            yield name, f"must have one error for each of the {len(plan.looks)} looks"
+            return
+        if min(errors) < 0 or not errors[-1]:
+            yield name, "must not be negative, and not 0 at the last look: it would not decide"
+        if sum(errors) > (1 - plan.confidence) * (1 + ROUNDING):
+            what = (
+                f"spends {sum(errors):.4g}, more than confidence leaves: {1 - plan.confidence:.4g}"
+            )
+            yield name, what
+    if min((e for e in plan.accept + plan.reject if e > 0), default=1) * plan.resamples < 1:
+        yield "resamples", "are too few: no resample lies beyond a bound"
+    first = next((n for n, error in zip(plan.looks, plan.accept) if error > 0), plan.looks[-1])
+    missed = (1 - accuracy.allowed_drop / accuracy.floor) ** first
+    if not missed <= plan.unseen < 1:
+        yield "accept", f"begins too early: {first} images miss a rare loss with {missed:.2g}"
 
 
 def _outputs(contract: Contract) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from plugins import books, capability, inconclusive, judgement, ledger, options, provenance
+from plugins import (
+    books,
+    capability,
+    evidence,
+    inconclusive,
+    judgement,
+    ledger,
+    options,
+    provenance,
+)
 from plugins.certificate import sha256
 from plugins.clauses import LEDGER, refuse_blocked
 from plugins.judgement import Judgement, Scope
@@ -81,7 +90,7 @@ class Bookkeeper:
         scope = _scope(self.config)
         _close(self.config, scope)
         verdict = judgement.judge(self.books, scope)
-        self.verdict = verdict, judgement.rows(self.books)
+        self.verdict = verdict, judgement.rows(self.books, self.rates())
         if verdict.holes and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         _write(self.config.stash[RUN_DIR], self._document(session.exitstatus))
@@ -119,6 +128,7 @@ class Bookkeeper:
             "books": {name: getattr(self.books, name) for name in BOOKS},
             "counts": dict(Counter(entry.outcome for entry in self.books)),
             "rows": rows,
+            "false_alarms": self.rates(),
             "tests": [asdict(entry) for entry in self.books],
             "waivers": [self._waived(waiver) for waiver in self.config.stash[WAIVERS]],
             "artifacts": {
@@ -126,6 +136,12 @@ class Bookkeeper:
                 "junit": str(self.config.option.xmlpath),
             },
         }
+
+    def rates(self) -> dict[str, str]:
+        """How often each clause of this run was wrong about a clean product, as far as measured."""
+        known = evidence.rates(self.config.rootpath)
+        clauses = dict.fromkeys(entry.clause for entry in self.books)
+        return {clause: known[clause] for clause in clauses if clause in known}
 
     def _waived(self, waiver: Waiver) -> dict[str, Any]:
         tests = [entry.nodeid for entry in self.books if entry.waiver == waiver.id]

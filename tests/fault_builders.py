@@ -11,7 +11,6 @@ import recipe as rewrite
 import torch
 import torchvision
 import weights as sources
-from torch import nn
 
 ABSENT = object()
 
@@ -172,28 +171,6 @@ def baked(bench: Bench):
     return bench.trace(net)
 
 
-def random_backbone(net):
-    torch.manual_seed(1)
-    for module in net.backbone.modules():
-        if isinstance(module, nn.Conv2d):
-            module.reset_parameters()
-
-
-def initial_head(net):
-    torch.manual_seed(1)
-    for module in net.head.modules():
-        if isinstance(module, nn.Conv2d):
-            module.weight.normal_(std=0.01)
-            module.bias.zero_()
-    net.head.cls_score.bias.fill_(-4.59512)
-
-
-def lose_statistics(net):
-    for name, value in net.state_dict().items():
-        if "running" in name:
-            value.fill_(1.0 if name.endswith("var") else 0.0)
-
-
 def each(change, only=lambda name, value: True):
     def apply(net):
         torch.manual_seed(2)
@@ -206,23 +183,6 @@ def each(change, only=lambda name, value: True):
 
 def one(name: str, change):
     return each(change, lambda key, value: key == name)
-
-
-def nudged(value):
-    """A little training: each number moves by a per mille."""
-    return value * (1 + 1e-3 * torch.randn(value.shape))
-
-
-def load_a_part(net):
-    """Trained further, but the FPN's biases are as a new network has them."""
-    for name, value in net.state_dict().items():
-        value.copy_(value * 0 if "fpn" in name and "bias" in name else nudged(value))
-
-
-def eight_bits(value):
-    """Rounded to 255 levels per tensor."""
-    step = value.abs().max() / 127
-    return (value / step).round() * step
 
 
 def decode_in_half(deltas, anchors):

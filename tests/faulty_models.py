@@ -12,12 +12,14 @@ from pathlib import Path
 
 import fault_builders as make
 import fault_modules as modules
+import fault_weights as spoil
 import model
 import ops
 import recipe as rewrite
 import seeded
 import torch
 
+KEPT = torch.zeros(100, 4)
 MEAN = torch.tensor([103.53, 116.28, 123.675]).view(1, 3, 1, 1)
 
 STUBS = {
@@ -69,6 +71,9 @@ FORMATS = {
     "padding_scores": make.outputs(lambda b, c, s, z: (b, c, torch.where(s > 0, s, s - 1), z)),
     "unsorted": make.outputs(lambda b, c, s, z: (b[_swapped()], c[_swapped()], s[_swapped()], z)),
     "duplicates": make.outputs(lambda b, c, s, z: (b[_twice()], c[_twice()], s[_twice()], z)),
+    "image_size_wrong": make.outputs(lambda b, c, s, z: (b, c, s, torch.cat([z, z, z[:1]]))),
+    "reuses_its_buffer": make.outputs(lambda b, c, s, z: (KEPT.copy_(b), c, s, z)),
+    "changes_its_input": make.image(lambda x: x.sub_(1.0) + 1.0),
     "two_outputs": make.outputs(lambda b, c, s, z: (b, c)),
     "five_outputs": make.outputs(lambda b, c, s, z: (b, c, s, z, s)),
     "one_tensor": make.outputs(lambda b, c, s, z: torch.cat([b, c.float(), s[:, None]], 1)),
@@ -125,16 +130,18 @@ INPUT = {
 
 WEIGHTS = {
     "bn_eps": make.code(model, BATCH_NORM_EPS=1e-3),
-    "bn_lost": make.network(make.lose_statistics),
+    "bn_lost": make.network(spoil.lose_statistics),
     "conv_zero": make.one("backbone.fpn_output4.weight", lambda v: v * 0),
     "conv_sign": make.one("backbone.bottom_up.res3.0.conv2.weight", lambda v: -v),
-    "part_loaded": make.network(make.load_a_part),
+    "part_loaded": make.network(spoil.load_a_part),
     "bias_lost": make.one("head.cls_score.bias", lambda v: v * 0),
-    "head_initial": make.network(make.initial_head),
-    "backbone_random": make.network(make.random_backbone),
+    "head_initial": make.network(spoil.initial_head),
+    "backbone_random": make.network(spoil.random_backbone),
     "nan_weight": make.one("head.bbox_pred.bias", lambda v: v.log()),
     "bfloat16": make.each(lambda v: v.bfloat16().float()),
-    "int8": make.each(make.eight_bits, only=lambda k, v: v.dim() == 4),
+    "int8": make.each(spoil.eight_bits, only=lambda k, v: v.dim() == 4),
+    "levels_exchanged": make.network(spoil.exchange_levels),
+    "training_mode": make.code(model.F, batch_norm=spoil.norm_of_the_image),
     "other_seed": make.network(lambda net: seeded.draw(net, 99)),
     "frozen_other_weights": make.frozen_other_weights,
     "one_tensor_fine_tuned": make.one("head.cls_score.weight", lambda v: v * 1.001),
@@ -164,8 +171,8 @@ GOOD = {
     "float32_nms": make.float32_nms,
     "candidates_reordered": make.candidates(choose=make.unordered),
     "labels_by_int32": make.scripted(modules.Plain),
-    "fine_tuned": make.each(make.nudged, only=lambda k, v: "norm" not in k),
-    "head_fine_tuned": make.each(make.nudged, only=lambda k, v: k.startswith("head")),
+    "fine_tuned": make.each(spoil.nudged, only=lambda k, v: "norm" not in k),
+    "head_fine_tuned": make.each(spoil.nudged, only=lambda k, v: k.startswith("head")),
     "slow": make.image(lambda x: x + 0 * _work(x)),
 }
 

@@ -23,7 +23,8 @@ HOOKS = (
     *("options", "capability", "clauses", "waivers", "updating", "benchmark", "verdict"),
     *("failing", "judgement", "ledger", "probe", "provenance", "contracts", "store", "failure"),
     *("books", "inconclusive", "certificate", "consistency", "report"),
-    *("soundness", "tables", "machine", "inputs", "pinning", "training_device"),
+    *("soundness", "tables", "machine", "inputs", "pinning", "training_device", "decisions"),
+    "evidence",
 )
 KNOWLEDGE = ("contracts", "store", "failure")
 TRAINING = ("training", "training_gates", "training_runs", "training_soundness")
@@ -161,11 +162,12 @@ def test_collection_loads_no_framework(tmp_path):
         f"    print('LOADED', sorted(set({sorted(FRAMEWORKS)}) & set(sys.modules)))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "spy", "conformance"]
-        + ["-p", "no:cacheprovider", "--artifacts", str(tmp_path)],
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "spy"]
+        + ["-p", "no:cacheprovider", f"--artifacts={tmp_path}"],
         cwd=HOUSE,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
     )
     assert "LOADED []" in done.stdout, done.stdout + done.stderr
+    assert {"conformance", "tests"} <= {line.split("/")[0] for line in done.stdout.splitlines()}

@@ -147,3 +147,19 @@ def test_a_run_of_another_machine_class_is_never_compared_with(lab, monkeypatch)
         ["ERROR: --benchmark-compare: the stored run is of *cpu (stand-in)*"]
     )
     assert len(stored_runs(lab)) == 1
+
+
+TWICE = """
+@pytest.fixture
+def broken():
+    yield
+    raise LabError("afterwards")
+@pytest.mark.clause("outputs.layout")
+def test_twice(broken): raise LabError("at first")
+"""
+
+
+def test_what_went_wrong_first_is_the_reason(lab):
+    lab.chapter(TWICE)
+    assert lab.run().ret == 1
+    assert lab.verdict()["tests"][0]["reason"] == "at first"

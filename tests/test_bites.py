@@ -1,89 +1,65 @@
-"""The gate bites: broken models fail by name, in the clause that is there for them; good ones do not.
-
-A representative few of tests/faulty_models.py, each judged by the real suite in a child process.
-"""
+"""The suite bites: a representative few of all faults, seeded for real; `make bite` seeds them all."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from plugins import contracts
-from plugins.drivers.ops_library import ensure_library
+from tests.bite import benches, children
+from tests.bite.__main__ import scored
+from tests.bite.benches import CLEAN
+from tests.bite.trainer_rows import CAUGHT, MISSED
+from tests.faulty_training import PLACES
 
 HOUSE = Path(__file__).resolve().parent.parent
-SUBJECT = "retinanet_shapes"
-# A fault of tests/faulty_models.py, the clause that is there for it, and what its first line says.
-BAD = [
-    ("all_ones", "outputs.order", "scores are all alike"),
-    ("labels_scores_swapped", "outputs.order", "the outputs come as boxes, scores, labels"),
-    ("transposed_in_shape", "outputs.layout", "coordinate first"),
-    ("padding_garbage", "outputs.padding", "padding rows hold leftovers"),
-    ("yxyx", "numerics.recipe", "boxes have x and y swapped"),
-    ("rgb", "numerics.recipe", "image, weights or network differ"),
-    ("iou_high", "export.recipe", "another iou_threshold"),
-    ("clamp_missing", "export.recipe", "exponent of box sizes"),
-    ("bias_lost", "export.weights", "head.cls_score.bias does not hold"),
-    ("part_loaded", "export.weights", "only a part of the weights was loaded"),
-    ("nan_weight", "export.constants", "tensors of the file are broken"),
-    ("baked_anchors", "export.size", "depends on the size"),
-    ("nhwc", "outputs.runs", "the model does not run"),
-    ("little_noise", "compile.repeatable", "two runs of one input differ"),
-    ("truncated", "export.loads", "the file does not load"),
+ROWS = [
+    row
+    for place in benches.PLACES
+    for row in benches.rows(place)
+    if row.fault.quick or row.fault == CLEAN
 ]
-GOOD = ["own", "frozen", "fine_tuned", "head_fine_tuned", "float32_nms"]
 
 
 @pytest.fixture(scope="module")
-def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    """verdict.json of each model, by name."""
-    folder = tmp_path_factory.mktemp("gate")
-    contract = contracts.load_all()[SUBJECT]
-    subject = {
-        "spec": dataclasses.asdict(contract.architecture),
-        "recipe": dataclasses.asdict(contract.recipe),
-        "weights": {"kind": contract.weights.kind, "path": str(HOUSE / contract.weights.path)},
-        "sizes": [size.side for size in contract.input.sizes],
-        "library": str(ensure_library(sys.executable, log=folder / "ops.log", tell=print)),
+def found(request, tmp_path_factory) -> dict:
+    """The results of the rows that the session asks for; a bench with one of them brings its twin."""
+    asked = {
+        item.callspec.params["row"]
+        for item in request.session.items
+        if item.path == request.path and "row" in item.fixturenames
     }
-    names = [name for name, *_ in BAD] + GOOD
-    job = {"folder": str(folder), "names": names, "subject": subject, "out": str(folder / "out")}
-    job["env"] = {"PYTHONPATH": str(HOUSE / "tests")}
-    (folder / "job.json").write_text(json.dumps(job))
-    run = subprocess.run(
-        [sys.executable, str(HOUSE / "tests" / "gate.py"), str(folder / "job.json")],
-        cwd=HOUSE,
-        env={**os.environ, "PYTHONPATH": str(HOUSE), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
+    places = {row.place for row in asked}
+    chosen = [row for row in ROWS if row in asked or (row.fault == CLEAN and row.place in places)]
+    work = [[row for row in chosen if row.place == place] for place in benches.PLACES]
+    return dict(
+        children.results([some for some in work if some], tmp_path_factory.mktemp("bite"), 2)
     )
-    assert run.returncode == 0, run.stderr
-    return json.loads((folder / "out").read_text())
 
 
-@pytest.mark.parametrize(("name", "clause", "words"), BAD, ids=[name for name, *_ in BAD])
-def test_a_broken_model_is_not_conformant_and_the_cause_is_named(verdicts, name, clause, words):
-    verdict = verdicts[name]
-    assert verdict["word"] == "NOT CONFORMANT"
-    tests = [test for test in verdict["tests"] if test["clause"] == clause]
-    reasons = [test["reason"] for test in tests if test["outcome"] == "failed"]
-    assert reasons
-    assert words in reasons[0]
+@pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
+def test_a_fault_is_caught_by_the_clause_for_it_and_a_clean_twin_is_not(found, row):
+    assert "broken" not in found[row], found[row]
+    score = scored(row, found[row])
+    assert score.good, f"{row.fault.breaks}: {score.word}: {score.by}: {score.line}"
 
 
-@pytest.mark.parametrize("name", GOOD)
-def test_a_good_model_is_not_failed(verdicts, name):
-    found = {t["outcome"]: t["reason"] for t in verdicts[name]["tests"]}
-    assert "passed" in found
-    assert not {"failed", "error", "not run"} & set(found), found
+def test_weights_that_nobody_declared_are_inconclusive(found):
+    (row,) = (row for row in ROWS if row.fault.name == "fine_tuned")
+    alarms = found[row]["alarms"] if row in found else [["export.weights", "inconclusive", ""]]
+    assert [one[:2] for one in alarms] == [["export.weights", "inconclusive"]]
 
 
-def test_weights_that_nobody_declared_are_inconclusive(verdicts):
-    found = {t["clause"]: t["outcome"] for t in verdicts["fine_tuned"]["tests"]}
-    assert found["export.weights"] == "inconclusive"
+def test_each_fault_of_the_trainer_is_in_a_table():
+    code = "from tests import training_gate, faulty_training as f; print(*sorted(f.names()))"
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True
+    )
+    assert set(said.stdout.split()) == {row[0] for row in [*CAUGHT, *MISSED]}
+
+
+def test_each_row_of_the_trainer_names_a_clause_of_its_place():
+    for name, place, clause, _ in CAUGHT:
+        assert clause in PLACES[place].clauses, name

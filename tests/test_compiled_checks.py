@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from plugins.checks.compiled import check_placement, check_refused, check_runtime, check_versions
+from plugins.checks.compiled import (
+    check_options,
+    check_placement,
+    check_refused,
+    check_runtime,
+    check_versions,
+)
 from plugins.failure import CheckFailure
 from plugins.operators import Version
 
@@ -69,3 +75,24 @@ def test_another_version_fails_on_real_hardware_only(observed, row):
     assert failure.value.what == "the environment is not the source's"
     assert failure.value.actual == "1 of 2 differ"
     assert failure.value.worst == [row]
+
+
+TOLD = {"precision_policy": "FP16", "min_block_size": "3", "inputs": "[1, 3, 8, 8]"}
+OPTIONS = {"precision_policy": "FP16", "min_block_size": 3, "optimization_level": 0}
+
+
+def test_a_compiler_that_was_told_the_contract_passes():
+    """What a release does not know is not told, and an Input that cannot be read is not judged."""
+    check_options(TOLD, OPTIONS, [1, 3, 8, 8])
+    check_options({**TOLD, "inputs": "unknown"}, OPTIONS, [1, 3, 8, 8])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("precision_policy", "PREF_FP32"), ("min_block_size", "1"), ("inputs", "['a range']")],
+)
+def test_a_compiler_that_was_told_otherwise_is_named(name, value):
+    with pytest.raises(CheckFailure) as caught:
+        check_options({**TOLD, name: value}, OPTIONS, [1, 3, 8, 8])
+    assert name in caught.value.what
+    assert len(caught.value.worst) == 1

@@ -134,9 +134,41 @@ def test_every_derivation_that_ships_names_a_measurement_or_a_source():
             "accuracy[0].paired.looks: must be ascending numbers of images, from 2 on",
         ),
         (
-            "^confidence = .*$",
-            "confidence = 0.9999",
+            "^resamples = .*$",
+            "resamples = 999",
             "accuracy[0].paired.resamples: are too few: no resample lies beyond a bound",
+        ),
+        (
+            "^confidence = .*$",
+            "confidence = 0.991",
+            "accuracy[0].paired.accept: spends 0.01, more than confidence leaves: 0.009",
+        ),
+        (
+            "^reject = .0.001",
+            "reject = [0.002",
+            "accuracy[0].paired.reject: spends 0.011, more than confidence leaves: 0.01",
+        ),
+        (
+            "^accept = .*$",
+            "accept = [0.01]",
+            "accuracy[0].paired.accept: must have one error for each of the 6 looks",
+        ),
+        (
+            "^reject = .*$",
+            "reject = [0.0, 0.0, 0.0, 0.0, 0.01, 0.0]",
+            "accuracy[0].paired.reject: must not be negative, and not 0 at the last look: "
+            "it would not decide",
+        ),
+        (
+            "^accept = .0.0,",
+            "accept = [-0.1,",
+            "accuracy[0].paired.accept: must not be negative, and not 0 at the last look: "
+            "it would not decide",
+        ),
+        (
+            "^accept = .*$",
+            "accept = [0.0, 0.0, 0.0, 0.005, 0.0, 0.005]",
+            "accuracy[0].paired.accept: begins too early: 400 images miss a rare loss with 0.15",
         ),
         (
             "^confidence = .*$",
@@ -174,8 +206,8 @@ def test_every_derivation_that_ships_names_a_measurement_or_a_source():
             "case[1].name: 'scene' is taken; a case is recorded under its name",
         ),
         (
-            "^.tolerance.aie.$",
-            "[tolerance.npu]",
+            r"(?s)^\[tolerance.aie\]$(.*?)^\[tolerance.aie.caught\]$",
+            r"[tolerance.npu]\1[tolerance.npu.caught]",
             "tolerance.aie: is missing; each of reference, aie needs one",
         ),
         (

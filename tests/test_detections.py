@@ -12,7 +12,7 @@ from plugins.checks.detections import (
     detections_of,
     fp16_spacing,
     iou,
-    iou_allowance,
+    iou_range,
     recipe_oracle,
     score_allowance,
     stock_detections,
@@ -86,13 +86,29 @@ def test_no_rounding_within_the_allowance_moves_an_iou_further_than_said(oracle,
     boxes = oracle.candidates.boxes[:12]
     sign = np.random.RandomState(seed).choice([-1.0, 0.0, 1.0], (2, *boxes.shape))
     a, b = boxes + sign * box_allowance(boxes, TOLERANCE)
-    moved = np.abs(iou(a, b) - iou(boxes, boxes))
-    assert (moved <= iou_allowance(boxes, boxes, TOLERANCE) + 1e-9).all()
+    least, most = iou_range(boxes, boxes, TOLERANCE)
+    assert (least - 1e-9 <= iou(a, b)).all() and (iou(a, b) <= most + 1e-9).all()
 
 
-def test_small_boxes_may_turn_into_anything():
+def test_rounding_brings_no_boxes_together_that_lie_apart():
+    near, far = np.array([[0.0, 0, 32, 32]]), np.array([[40.0, 0, 72, 32]])
+    assert iou_range(near, far, TOLERANCE)[1] == [[0.0]]
+    beside = far - [8.0, 0, 8.0, 0]
+    assert 0 < iou_range(near, beside, TOLERANCE)[1][0, 0] < 0.05
+
+
+def test_the_range_of_an_iou_is_reached_and_not_larger():
+    box, edge = np.array([[100.0, 100, 200, 200]]), 0.1 + 0.125 + 1.0
+    least, most = iou_range(box, box + [20.0, 0, 20, 0], TOLERANCE)
+    assert most[0, 0] == pytest.approx((80 + 2 * edge) / (120 - 2 * edge), rel=1e-3)
+    wide, high = 80 - 2 * edge, 100 - 2 * edge
+    assert least[0, 0] == pytest.approx(wide * high / (2 * 100 * 100 - wide * high), rel=0.01)
+
+
+def test_small_boxes_may_turn_into_nearly_anything():
     small = np.array([[1000.0, 1000, 1002, 1002]])
-    assert iou_allowance(small, small, TOLERANCE) == [[1.0]]
+    least, most = iou_range(small, small, TOLERANCE)
+    assert least[0, 0] < 0.1 and most[0, 0] == 1.0
 
 
 def test_padding_is_left_out_and_numbers_become_wide():

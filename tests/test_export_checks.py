@@ -39,6 +39,12 @@ def failure_of(check, *arguments, **named) -> CheckFailure:
     return failure.value
 
 
+def test_rounded_weights_are_no_training():
+    moved = {**RELATION, "differing": [*HEAD, "backbone.a"], "rounded": "bfloat16"}
+    failure = failure_of(checks.check_weights, moved, KNOWN.untrained)
+    assert failure.what == "the declared weights were rounded to bfloat16"
+
+
 def test_a_file_loads_or_says_why_it_does_not():
     checks.check_loaded("")
     assert "truncated" in failure_of(checks.check_loaded, "model.ts: truncated").what
@@ -179,3 +185,75 @@ def test_two_exports_differ_by_the_part_that_is_named(part):
     failure = failure_of(checks.check_same_graph, {**same, part: "d" * 64}, same)
     assert failure.what == f"what was traced changes the {part} of the file"
     assert failure.actual.startswith(f"{part} dddddddddddd instead of ")
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_limit_in_another_notation_is_the_same_limit(sign):
+    def judge(limit):
+        checks.check_recipe({**CENSUS, "exponent_limits": [limit]}, RECIPE, levels=5)
+
+    judge(CLAMP * (1 + sign * 0.99e-3))
+    failure = failure_of(judge, CLAMP * (1 + sign * 1.01e-3))
+    assert failure.actual.endswith("in 1 of 1 exponentials")
+    assert failure_of(judge, 4.5).actual.startswith("by 4.5, ")
+    assert failure_of(judge, None).actual.startswith("by nothing, ")
+    assert CLAMP == pytest.approx(checks.SCALE_CLAMP, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("differing", "what"),
+    [(["a"], "a does not hold the declared weights"), (["a", "b"], "2 tensors do not hold")],
+)
+def test_one_tensor_is_named_and_more_are_counted(differing, what):
+    change = {**RELATION, "differing": differing}
+    assert failure_of(checks.check_weights, change, KNOWN.untrained).what.startswith(what)
+
+
+@pytest.mark.parametrize(("form", "said"), [("bfloat16", True), ("float32", False)])
+def test_weights_that_bfloat16_holds_exactly_are_said_to_be(form, said):
+    relation = {**RELATION, "differing": ["a"], "format": form}
+    failure = failure_of(checks.check_weights, relation, KNOWN.untrained)
+    end = ", all of them exact in bfloat16" if said else ""
+    assert failure.actual == f"1 of 301 differ{end}"
+
+
+PRIOR = SimpleNamespace(relative=0.25, score_bias=-4.0, score_std=0.5)
+NEW = {"score_bias_mean": -4.0, "score_bias_spread": 0.0, "score_weight_std": 0.5, "initial": []}
+
+
+@pytest.mark.parametrize(
+    ("change", "untrained"),
+    [
+        ({}, True),
+        ({"score_bias_mean": -3.76}, True),
+        ({"score_bias_mean": -3.75}, False),
+        ({"score_bias_mean": -4.25}, False),
+        ({"score_bias_mean": -9.0}, False),
+        ({"score_bias_spread": 0.24}, True),
+        ({"score_bias_spread": 0.25}, False),
+        ({"score_weight_std": 0.62}, True),
+        ({"score_weight_std": 0.625}, False),
+        ({"score_weight_std": 0.375}, False),
+        ({"score_weight_std": 0.01}, False),
+    ],
+)
+def test_a_head_is_untrained_when_all_three_figures_are_near_those_of_a_new_one(change, untrained):
+    if untrained:
+        failure = failure_of(checks.check_trained, {**NEW, **change}, PRIOR)
+        assert failure.what == "the class head is untrained"
+    else:
+        checks.check_trained({**NEW, **change}, PRIOR)
+
+
+def test_layers_that_were_never_loaded_are_named():
+    trained = {**NEW, "score_bias_mean": 0.0, "initial": ["backbone.a"]}
+    failure = failure_of(checks.check_trained, trained, PRIOR)
+    assert failure.what == "only a part of the weights was loaded"
+    assert failure.worst == ["backbone.a"]
+
+
+def test_the_sizes_at_which_the_graph_is_right_are_said():
+    some = [at(256), at(320, refusal="x"), at(384)]
+    failure = failure_of(checks.check_sizes, some, TOLERANCE)
+    assert failure.expected == "the recipe's detections at every size, as at 256, 384"
+    assert failure.actual == "at 320: x"

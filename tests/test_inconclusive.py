@@ -64,6 +64,12 @@ def test_without_the_file_there_is_no_patience(aged):
     assert aged(1, "--no-waivers")[0].ret == 1
 
 
+def test_a_clock_that_was_ahead_does_not_make_it_younger(aged):
+    result, holes, _ = aged(-365)
+    assert result.ret == 1
+    assert holes[0].endswith("lies in the future, so the clock was wrong; delete it")
+
+
 @pytest.mark.parametrize("content", ["[]", "{", '{"a": "soon"}'])
 def test_a_record_that_cannot_be_read_is_red(aged, lab, content):
     lab.write(f".artifacts/{inconclusive.NAME}", content)

@@ -13,7 +13,7 @@ from plugins.checks.noninferiority import check_not_inferior, compare
 from plugins.failure import CheckFailure, Inconclusive
 from tests import hostile_sets
 
-PLAN = {"margin": 1.0, "confidence": 0.99, "resamples": 400, "seed": 3}
+PLAN = {"margin": 1.0, "accept": 0.01, "reject": 0.01, "resamples": 400, "seed": 3}
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def _verdict_on_the_margin(seed: int) -> str:
     index, zeros = np.arange(count), np.zeros(count, np.int64)
     objects = Objects(ids, np.array([1]), index, zeros, box, np.full(count, 2500.0), zeros > 0)
     table = np.column_stack([ids, box, random.rand(count), np.ones(count)])
-    plan = {"margin": 10.0, "confidence": 0.95, "resamples": 200, "seed": seed}
+    plan = {"margin": 10.0, "accept": 0.05, "reject": 0.05, "resamples": 200, "seed": seed}
     return compare(match(objects, table[~lost]), match(objects, table), **plan).verdict
 
 

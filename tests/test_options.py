@@ -20,6 +20,7 @@ RetinaNet conformance:
   --waivers=FILE  known deviations (default: conformance/waivers.toml)
   --no-waivers  judge without any waiver
   --run-slow  run the tests marked slow
+  --all-images  compare device and CPU on all images, not on as few as decide it
   --artifacts=DIR  folder for what a run leaves behind (default: .artifacts)
 """
 ONE = '@pytest.mark.clause("outputs.dtype")\ndef test_one(): pass\n'
@@ -36,6 +37,14 @@ def test_benchmark_is_an_option_of_its_own_beside_pytest_benchmarks(lab):
     lab.chapter(ONE)
     result = lab.run("--benchmark", "--benchmark-min-rounds", "7")
     result.stdout.fnmatch_lines(["conformance: benchmark on (command line)", "*min_rounds=7*"])
+
+
+@pytest.mark.parametrize(("written", "on"), [("true", True), ("false", False)])
+def test_a_switch_can_be_set_in_the_ini(lab, written, on):
+    lab.chapter(ONE)
+    result = lab.run("-o", f"all_images={written}")
+    line = "conformance: all-images on (ini)"
+    assert (line in result.stdout.str()) == on
 
 
 def test_the_header_says_each_value_and_where_it_came_from(lab):

@@ -77,8 +77,14 @@ def test_a_value_more_or_less_is_another_baseline(tmp_path):
 
 def test_a_value_that_is_no_number_cannot_pass_for_small(tmp_path):
     update(tmp_path, 20.0)
-    with pytest.raises(LabError, match="rate has moved by .nan %"):
+    with pytest.raises(LabError, match="rate is nan, no number to be compared with"):
         update(tmp_path, float("nan"))
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf")])
+def test_the_first_baseline_is_a_number(tmp_path, rate):
+    with pytest.raises(LabError, match="no number to be compared with"):
+        update(tmp_path, rate)
 
 
 def test_a_truth_is_not_pinned(tmp_path):

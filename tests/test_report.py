@@ -43,6 +43,14 @@ def test_nothing_is_loaded_from_anywhere_and_only_our_script_runs(shown):
     assert policy.startswith("default-src 'none'; img-src data:; ")
 
 
+def test_what_is_known_about_the_judge_itself_is_said(shown):
+    text = "".join(shown.text)
+    assert "May the judge be believed?" in text
+    for command in ("make bite", "make census"):
+        assert command in text
+    assert text.count("not measured") >= 4, "here, and for each clause"
+
+
 def test_hostile_names_are_text_and_nothing_else(shown):
     text = "".join(shown.text)
     assert text.count(HOSTILE) >= 8, "in reasons, cards, rows, charts, legends and hashes"

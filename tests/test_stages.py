@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from plugins.checks.stages import check_stages, largest_difference
+from plugins.checks.stages import check_stages, largest_difference, spacings
 from plugins.contracts import Parity
 from plugins.failure import CheckFailure
 
@@ -73,3 +73,30 @@ def test_a_stage_that_only_one_side_has_fails(missing_in):
     del sides[missing_in]["p3"]
     with pytest.raises(CheckFailure, match="other stages"):
         check_stages(sides["found"], sides["recorded"], ALLOWED)
+
+
+def test_a_spacing_is_that_of_the_largest_magnitude_of_either_sign():
+    for largest in (-8.0, 8.0, -(2.0**-9)):
+        recorded = np.array([largest, 0.5 * abs(largest)], np.float32)
+        found = recorded.copy()
+        found[1] += np.spacing(np.float32(abs(largest)))
+        assert spacings(found, recorded) == 1.0
+
+
+def test_the_worst_sample_and_another_shape_are_shown():
+    found = moved("p3", by=1.0)
+    found["p3"][5] += np.float32(0.5)
+    found["logits3"] = found["logits3"][:7]
+    with pytest.raises(CheckFailure) as caught:
+        check_stages(found, stages(), ALLOWED)
+    assert caught.value.worst == [
+        "p3: -7 instead of -8 at sample 0",
+        "logits3: shape (7,) instead of (8,)",
+    ]
+
+
+def test_stages_of_one_side_only_are_listed_in_order():
+    names = [f"res{i}" for i in range(9)]
+    with pytest.raises(CheckFailure) as caught:
+        check_stages({**stages(), **dict.fromkeys(names[::2], 0)}, stages(), ALLOWED)
+    assert caught.value.worst == names[::2]

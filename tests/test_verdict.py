@@ -60,6 +60,18 @@ def test_a_run_on_which_everything_held_is_conformant(lab):
     )
 
 
+def test_how_often_a_clause_was_wrong_stands_beside_what_it_expects(lab):
+    known = '{"clauses": {"outputs.layout": {"runs": 212, "alarms": 0, "upper_95": 0.01403}}}'
+    lab.write("golden/evidence/census.json", known)
+    lab.chapter(CPU + BAD)
+    result = lab.run()
+    verdict = lab.verdict()
+    assert verdict["false_alarms"] == {"outputs.layout": "0 of 212, <= 1.4 %"}
+    said = {row["clause"]: row["false_alarms"] for row in verdict["rows"]}
+    assert said == {"outputs.dtype": "not measured", "outputs.layout": "0 of 212, <= 1.4 %"}
+    result.stdout.fnmatch_lines(["*(100, 4) *0 of 212, <= 1.4 % *(4, 100)*"])
+
+
 def test_a_broken_clause_is_not_conformant(lab):
     lab.chapter(CPU + BAD + COCO)
     result = lab.run()
@@ -127,7 +139,7 @@ def test_only_an_a100_speaks_for_an_a100(runtimes, headline, holes):
 def test_a_waived_test_among_skipped_ones_is_not_said_to_have_passed():
     outcomes = ["passed", "waived", "skipped", "skipped"]
     plan = [Entry(f"t{i}", "o.x", "o", outcome=one) for i, one in enumerate(outcomes)]
-    (row,) = judgement.rows(Ledger({entry.nodeid: entry for entry in plan}))
+    (row,) = judgement.rows(Ledger({entry.nodeid: entry for entry in plan}), {})
     assert row["outcome"] == "passed 1, waived 1, skipped 2"
 
 

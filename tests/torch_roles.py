@@ -119,7 +119,7 @@ def bind(arrays, folders):
 
 def compile_module(arrays, folders, options):
     runtime = _bound(folders)
-    compiled, unknown = aie.compile_module("a module", [[1, 3, 8, 8], [1, 2]], options)
+    compiled, unknown, _ = aie.compile_module("a module", [[1, 3, 8, 8], [1, 2]], options)
     return {"compiled": compiled, "unknown": unknown, "call": runtime.CALLS[-1]}, {}
 
 
@@ -171,6 +171,18 @@ def turns(arrays, order):
     return {"made": made, "held": [key[1] for key in infer._runners]}, {}
 
 
+def optimised(arrays):
+    """Whether TorchScript may rewrite the graph of the reference while it runs."""
+    seen: list = []
+
+    def module(image):
+        seen.append(torch._C._get_graph_executor_optimize())
+        return image
+
+    aie.Reference(module).step(torch.zeros(1))
+    return {"inside": seen, "afterwards": torch._C._get_graph_executor_optimize()}, {}
+
+
 def versions(arrays):
     return {"torch": torch.__version__, "operators": list(ops.OPERATORS)}, {}
 
@@ -179,6 +191,6 @@ OPERATIONS = {
     function.__name__: function
     for function in (
         *(names, load, facts, save_torch, anchors, draw, judge),
-        *(bind, compile_module, left_in_torch, operators, turns, versions),
+        *(bind, compile_module, left_in_torch, operators, turns, versions, optimised),
     )
 }

@@ -1,4 +1,4 @@
-"""Judges one faulty trainer after another by the training lane: training_gate.py JOB.json.
+"""Sessions of the training lane on a faulty trainer, each a fork of a process that has imported torch.
 
 Importing torch takes longer than most of these runs, so it is done once: each session of the suite is
 a fork, and so is each rank, in place of torchrun. All else is the real thing: conformance/, fixtures,
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import fnmatch
 import importlib
-import json
 import os
 import pickle
 import signal
@@ -19,8 +18,6 @@ import sys
 import time
 import warnings
 from pathlib import Path
-
-import pytest
 
 HOUSE = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(HOUSE / "plugins" / "workers" / "training"), str(HOUSE)]
@@ -30,10 +27,10 @@ lane = importlib.import_module("fixtures.training")
 driver, agents = map(
     importlib.import_module, ("plugins.drivers.training", "plugins.drivers.training_agents")
 )
-from tests.faulty_training import GOOD, PLACES, Place, seed_of  # noqa: E402
+from tests.bite import sessions  # noqa: E402
+from tests.faulty_training import GOOD, Place, seed_of  # noqa: E402
 
 CHAPTERS = [str(path) for path in sorted((HOUSE / "conformance").glob("test_training_*.py"))]
-SPARED = ("cacheprovider", "hypothesispytest", "unraisableexception")  # no part in this, and slow
 HANDLES = 1024
 SAY_S = 1.0  # what the other ranks get to say what they saw
 
@@ -49,7 +46,7 @@ class Agent:
         if not self.pid:
             os.setsid()
             os.closerange(3, HANDLES)  # among them is the leash, whose guard waits until all let go
-            _write_to(log)
+            sessions.write_to(log)
             os._exit(self._end(command, env))
 
     def _end(self, command: list[str], env: dict[str, str]) -> int:
@@ -156,48 +153,3 @@ class Session:
 
     def _resume(self, plan: dict) -> str | None:
         return plan["resume"] and str(self.twin / Path(plan["resume"]).name)
-
-
-def judge(folder: Path, name: str, places: list[Place]) -> dict:
-    """One session in a fork: its verdict.json, and its CPU seconds."""
-    runs, log = folder / "artifacts" / "runs", folder / f"{name}.log"
-    earlier, began, process = set(runs.glob("*/verdict.json")), os.times(), os.fork()
-    if not process:
-        _write_to(log)
-        session = Session(name, places, folder / "twin")
-        agents.start, lane.launch = Agent, session.launch
-        words = ["-q", "--benchmark", "--artifacts", str(folder / "artifacts")]
-        words += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # we hold the lane already
-        words += [word for one in SPARED for word in ("-p", f"no:{one}")]
-        os._exit(int(pytest.main([*CHAPTERS, *words], plugins=[session])))
-    os.waitpid(process, 0)
-    spent = [after - before for after, before in zip(os.times()[2:4], began[2:4])]
-    written = {path.resolve() for path in set(runs.glob("*/verdict.json")) - earlier}
-    if not written:
-        raise RuntimeError(f"{log}: the session left no verdict: {log.read_text()[-500:]}")
-    verdict = json.loads(min(written).read_text(encoding="utf-8"))
-    return {**verdict, "cpu_s": round(sum(spent), 1)}
-
-
-def main(job: dict) -> None:
-    """Judge the good twin in all places, then each fault in its own: {name: verdict} to job["out"].
-
-    job["faults"]: (name of the fault, name of its place); the verdict's name is "fault in place".
-    """
-    folder, out = Path(job["folder"]), Path(job["out"])
-    (folder / "twin").mkdir(parents=True, exist_ok=True)
-    places = dict.fromkeys(place for _, place in job["faults"])
-    verdicts = {GOOD: judge(folder, GOOD, [PLACES[place] for place in places])}
-    for name, place in job["faults"]:
-        verdicts[f"{name} in {place}"] = judge(folder, name, [PLACES[place]])
-    out.write_text(json.dumps(verdicts), encoding="utf-8")
-
-
-def _write_to(log: Path) -> None:
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
-
-
-if __name__ == "__main__":
-    main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))

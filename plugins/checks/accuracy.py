@@ -77,9 +77,19 @@ def evaluate(images: ImageSet, detections: Mapping[str, np.ndarray], category_id
 
     Every image counts, those without any detection too.
     """
-    return score(
+    found = score(
         images.annotations, list(images.images), table_of(images, detections, category_ids)
     )
+    _check_all_scored(found, images)
+    return found
+
+
+def matched(
+    images: ImageSet, detections: Mapping[str, np.ndarray], category_ids: Sequence[int]
+) -> Matches:
+    """As `evaluate`, by our own engine alone and without the figures."""
+    table = table_of(images, detections, category_ids)
+    return _matched(images.annotations, list(images.images), table)
 
 
 def table_of(
@@ -120,12 +130,7 @@ def score(annotations: Path, ids: Sequence[int], table: np.ndarray) -> Accuracy:
     table: (n, 7) float64: image id, x, y, width, height in px, score, category id.
     pycocotools computes the figures, our own engine does so again; a LabError where they differ.
     """
-    _check_ids(annotations, ids, table)
-    if not len(table):
-        raise CheckFailure(
-            "there is nothing to score", expected="detections", actual=f"none on {len(ids)} images"
-        )
-    matches = match(read_objects(annotations, ids), np.asarray(table, np.float64))
+    matches = _matched(annotations, ids, table)
     coco = _quiet(COCO, str(annotations))
     evaluation = COCOeval(coco, _quiet(coco.loadRes, table), "bbox")
     evaluation.params.imgIds = list(ids)
@@ -145,6 +150,27 @@ def check_agreement(
         raise LabError(
             f"{annotations}: pycocotools and our engine differ in {len(unlike)} of {len(NAMES)} "
             f"statistics ({unlike[0]}); no mAP is valid until tests/test_matching.py passes here"
+        )
+
+
+def _matched(annotations: Path, ids: Sequence[int], table: np.ndarray) -> Matches:
+    _check_ids(annotations, ids, table)
+    if not len(table):
+        raise CheckFailure(
+            "there is nothing to score", expected="detections", actual=f"none on {len(ids)} images"
+        )
+    return match(read_objects(annotations, ids), np.asarray(table, np.float64))
+
+
+def _check_all_scored(found: Accuracy, images: ImageSet) -> None:
+    """An image that was left out takes its objects and its false alarms with it: mAP would rise."""
+    missing = sorted(set(images.images) - set(found.matches.objects.images.tolist()))
+    if missing:
+        raise CheckFailure(
+            "images of the set were not scored",
+            expected=f"all {len(images.images)} images of {images.annotations}",
+            actual=f"{len(missing)} are not among those scored",
+            worst=[f"image {i}" for i in missing[:5]],
         )
 
 

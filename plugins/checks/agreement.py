@@ -21,10 +21,10 @@ from plugins.checks.detections import (
     Oracle,
     box_allowance,
     iou,
-    iou_allowance,
+    iou_range,
     score_allowance,
 )
-from plugins.checks.diagnosis import clipped, diagnose, differences
+from plugins.checks.diagnosis import beyond, clipped, diagnose, differences
 from plugins.failure import CheckFailure
 
 # A cure also magnifies the rounding of what it cures: a sigmoid undone at 0.05 does by this much.
@@ -93,7 +93,7 @@ def _check_explained(found: Detections, oracle: Oracle, explained, tolerance) ->
     nearest = [_nearest(found, index, candidates, tolerance) for index in strays]
     factors = [n[0] for n in nearest]
     raise CheckFailure(
-        _diagnosis(found, oracle, tolerance),
+        _diagnosis(found, oracle, tolerance, max(factors)),
         expected="each detection is a candidate of the recipe in float64: same class, box and score",
         actual=f"{len(strays)} of {len(found)} detections are not",
         worst=[
@@ -121,7 +121,7 @@ def _nearest(found: Detections, index: int, candidates: Detections, tolerance) -
     )
 
 
-def _diagnosis(found: Detections, oracle: Oracle, tolerance) -> str:
+def _diagnosis(found: Detections, oracle: Oracle, tolerance, furthest: float) -> str:
     """A guess at the kind of defect, from what the detections have in common with candidates."""
 
     def explained(some: Detections, candidates: Detections) -> np.ndarray:
@@ -132,7 +132,7 @@ def _diagnosis(found: Detections, oracle: Oracle, tolerance) -> str:
         return "boxes are clipped to the input"
     strays = explain(found, candidates, tolerance) < 0
     if strays.mean() <= 0.5 or not len(candidates):
-        return "detections that nothing explains"
+        return beyond(furthest)
     reported = int((oracle.kept >= 0).sum())
     named = diagnose(found, candidates, reported, explained)
     return named or differences(found, candidates, tolerance)
@@ -174,9 +174,8 @@ def may_be_missing(row: int, found: Detections, oracle: Oracle, tolerance) -> bo
     )
     if not len(rivals):
         return False
-    overlap = iou(found.boxes[rivals], box)[:, 0]
-    allowance = iou_allowance(found.boxes[rivals], box, tolerance)[:, 0]
-    return bool((overlap + allowance > oracle.iou_threshold).any())
+    _, most = iou_range(found.boxes[rivals], box, tolerance)
+    return bool((most > oracle.iou_threshold).any())
 
 
 def _at_cut(row: int, found: Detections, oracle: Oracle, tolerance) -> bool:
@@ -235,8 +234,8 @@ def _may_be_extra(candidate: int, present: set, oracle: Oracle, tolerance) -> bo
         full = len(result) == oracle.limit
         cut = rows.scores[result].min() if full and len(result) else oracle.score_threshold
         return bool(score >= cut - 2 * slack) or _lost_room(present, result, oracle)
-    allowance = iou_allowance(rows.boxes[suppressors], box, tolerance)[:, 0]
-    borderline = iou(rows.boxes[suppressors], box)[:, 0] - allowance <= oracle.iou_threshold
+    least, _ = iou_range(rows.boxes[suppressors], box, tolerance)
+    borderline = least[:, 0] <= oracle.iou_threshold
     equal = rows.scores[suppressors] - score <= 2 * slack
     absent = np.array([s not in present for s in suppressors])
     return bool((borderline | equal | absent).all())
@@ -249,7 +248,7 @@ def _lost_room(present: set, result: np.ndarray, oracle: Oracle) -> bool:
 
 def _doubles(found: Detections, oracle: Oracle, tolerance) -> list[tuple[float, int, int]]:
     """Pairs of one class whose overlap no rounding brings below the threshold."""
-    overlap = iou(found.boxes, found.boxes) - iou_allowance(found.boxes, found.boxes, tolerance)
+    overlap, _ = iou_range(found.boxes, found.boxes, tolerance)
     same = found.labels[:, None] == found.labels[None]
     # The same box twice is one detection too many, however small and however far out it lies.
     real = (found.boxes[:, 2:] > found.boxes[:, :2]).all(1)

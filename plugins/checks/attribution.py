@@ -36,7 +36,7 @@ def attribute(found: Detections, oracle: Oracle, stock: Detections, tolerance) -
     Intended: the rewrite in float64 does not report it either. Precision: the rewrite reports it,
     and rounding may have decided against it. Everything else that is absent is a defect.
     """
-    same = set(explain(found, stock, tolerance).tolist()) - {-1}
+    same = set(explain(found, stock, tolerance).tolist())
     in_recipe = explain(stock, oracle.result, tolerance)
     kept = np.flatnonzero(oracle.kept >= 0)
     intended = precision = 0

@@ -20,6 +20,7 @@ from plugins.checks.matching import THRESHOLDS, Matches
 # as many draws as there are images, once in 10^13 one would.
 TOGETHER, MANY = 16, 15
 BLOCK, WIDE = 1 << 23, 250  # numbers in memory at once; but rows shorter than this are slow
+ROWS = 2048  # of weights that are added at once
 ALL = 0  # the range of areas without bounds
 NEARLY = 1e-4  # of a recall point: far above float32's rounding, far below a find of 3000 objects
 
@@ -87,9 +88,11 @@ def _running(image: np.ndarray, at: np.ndarray, weights: np.ndarray) -> np.ndarr
     size = np.minimum(TOGETHER, at[owner] + 1 - start)
     order = np.argsort(-size, kind="stable")
     sums = np.zeros((len(owner), weights.shape[1]), np.uint8)
-    for i in range(TOGETHER):
-        some = order[: np.count_nonzero(size > i)]
-        sums[: len(some)] += weights[image[start[some] + i]]
+    for first in range(0, len(owner), ROWS):  # few enough to stay in the processor's cache
+        mine = order[first : first + ROWS]
+        for i in range(size[mine[0]]):
+            some = mine[: np.count_nonzero(size[mine] > i)]
+            sums[first : first + len(some)] += weights[image[start[some] + i]]
     totals = np.empty(sums.shape, np.float32)
     totals[order] = sums
     return _summed(totals)[np.cumsum(pieces) - 1]

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from plugins.failure import CheckFailure
 
+UNKNOWN = "unknown"  # a release that does not let its own Input be read
+
 
 def check_placement(left_in_torch: Mapping[str, int], allowed: Sequence[str]) -> None:
     """Nothing runs in torch that the contract does not allow to."""
@@ -16,6 +18,25 @@ def check_placement(left_in_torch: Mapping[str, int], allowed: Sequence[str]) ->
             expected=f"in torch: {', '.join(allowed) or 'nothing'}",
             actual=f"{sum(fallen.values())} nodes of {len(fallen)} operators are not compiled",
             worst=[f"{name}: {count}" for name, count in sorted(fallen.items())],
+        )
+
+
+def check_options(told: Mapping[str, str], options: Mapping, shape: Sequence[int]) -> None:
+    """The compiler was told what the contract says, each option by name, and one static shape.
+
+    Args:
+        told: what was passed, as text. options: the contract's; those that a release does not know
+            are not passed.
+    """
+    wanted = {name: str(value) for name, value in options.items() if name in told}
+    wanted["inputs"] = str(list(shape))
+    other = [f"{k} {told[k]}, not {v}" for k, v in wanted.items() if told[k] not in (v, UNKNOWN)]
+    if other:
+        raise CheckFailure(
+            f"the compiler was told otherwise: {other[0]}",
+            expected=", ".join(f"{k} {v}" for k, v in wanted.items()),
+            actual=f"{len(other)} of {len(wanted)} options are others",
+            worst=other,
         )
 
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from plugins.checks.average_precision import ABSENT, curves, interpolated
 from plugins.checks.bootstrap import mean_average_precision
-from plugins.checks.matching import AREAS, Matches, overlap, pairs, places
+from plugins.checks.grouping import pairs, places
+from plugins.checks.matching import AREAS, Matches, overlap
 
 NEAR, FAR = 0.5, 0.1  # IoU of a find, and of a detection that meant an object at all
 KINDS = ("class", "location", "both", "duplicate", "background", "missed")

@@ -87,7 +87,11 @@ def box_allowance(boxes: np.ndarray, tolerance) -> np.ndarray:
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Intersection over union (n, m) of boxes (n, 4) and (m, 4), without +1."""
-    a, b = np.asarray(a, np.float64)[:, None], np.asarray(b, np.float64)[None]
+    return _iou(np.asarray(a, np.float64)[:, None], np.asarray(b, np.float64)[None])
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of boxes (..., 4) and (..., 4) that broadcast."""
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     inter = np.clip(sides, 0, None).prod(-1)
     union = _area(a) + _area(b) - inter
@@ -98,13 +102,24 @@ def _area(boxes: np.ndarray) -> np.ndarray:
     return np.clip(boxes[..., 2:] - boxes[..., :2], 0, None).prod(-1)
 
 
-def iou_allowance(a: np.ndarray, b: np.ndarray, tolerance) -> np.ndarray:
-    """How far rounding can move each IoU (n, m): the area that the edges' allowances sweep."""
-    each = []
-    for boxes in (a, b):
-        sides = np.maximum(np.asarray(boxes, np.float64)[:, 2:] - boxes[:, :2], 1e-6)
-        each.append((2 * box_allowance(boxes, tolerance)[:, :2] / sides).sum(1))
-    return np.minimum(each[0][:, None] + each[1][None], 1.0)
+def iou_range(a: np.ndarray, b: np.ndarray, tolerance) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the largest IoU (n, m) that rounding can make of boxes (n, 4) and (m, 4).
+
+    Each edge may move by its allowance. The IoU is largest where edges of a kind come together, as far
+    out as both may, and least where they part: each by itself, or all of a box in one direction.
+    """
+    (a, own), (b, other) = (
+        (np.asarray(x, np.float64), box_allowance(x, tolerance)) for x in (a, b)
+    )
+    a, own, b, other = a[:, None], own[:, None], b[None], other[None]
+    apart = np.where(b >= a, 1.0, -1.0)
+    ways = [apart, *(np.array([x, y, x, y]) for x in (1.0, -1.0) for y in (1.0, -1.0))]
+    least = np.min([_iou(a - way * own, b + way * other) for way in ways], axis=0)
+    low, high = np.maximum(a - own, b - other), np.minimum(a + own, b + other)
+    outward = np.concatenate([low[..., :2], high[..., 2:]], -1)
+    meet = low <= high
+    near = np.where(meet, outward, a + apart * own), np.where(meet, outward, b - apart * other)
+    return least, _iou(*near)
 
 
 def rows_of(outputs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ import numpy as np
 from plugins.checks.detections import Detections, box_allowance, iou, score_allowance
 
 NEARLY_ALL = 0.8
+ROUNDING = 20.0  # tolerances; what is further off was not rounded, it is something else
 
 
 def _boxes(change) -> Callable[[Detections], Detections]:
@@ -72,6 +73,17 @@ def diagnose(found: Detections, candidates: Detections, reported: int, explain) 
         if (explain(cure(best), candidates) >= 0).mean() >= NEARLY_ALL:
             return name
     return ""
+
+
+def beyond(furthest: float) -> str:
+    """What is wrong where fewer than half of the detections are: they are off, or like nothing.
+
+    Args:
+        furthest: tolerances from the nearest candidate, of the one that is furthest off.
+    """
+    if furthest > ROUNDING:
+        return "detections that nothing explains"
+    return f"some detections are off by up to {furthest:.2g} times what rounding explains"
 
 
 def differences(found: Detections, candidates: Detections, tolerance) -> str:

@@ -90,6 +90,12 @@ def check_weights(relation: Mapping, untrained) -> None:
     # file is the declared model with something lost.
     head_moved = sum(name.startswith("head.") for name in differing) == relation["head"]
     rounded = ", all of them exact in bfloat16" if relation["format"] == "bfloat16" else ""
+    if relation.get("rounded"):
+        raise CheckFailure(
+            f"the declared weights were rounded to {relation['rounded']}",
+            expected=f"{total} tensors equal to those declared, bit by bit",
+            actual=f"{len(differing)} of {total} are the declared ones in {relation['rounded']}",
+        )
     if differing and (relation["explicit"] or not head_moved):
         raise CheckFailure(
             f"{_some(differing)} not hold the declared weights",

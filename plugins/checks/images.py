@@ -7,7 +7,7 @@ float64, one pixel at a time as the half-pixel rule says. Bands come from the co
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -124,8 +124,9 @@ def _check_padding(tensor: np.ndarray, width: int, height: int) -> None:
     padding[:, :height, :width] = 0
     if padding.any():
         plane, y, x = np.unravel_index(np.abs(padding).argmax(), padding.shape)
+        turned = width != height and not tensor[:, width:].any() and not tensor[:, :, height:].any()
         raise CheckFailure(
-            "the padding is not zero",
+            "the image is not turned upright" if turned else "the padding is not zero",
             expected=f"0 right of {width} px and below {height} px",
             actual=f"{np.count_nonzero(padding)} other values",
             worst=[f"plane {plane}, y {y}, x {x}: {padding[plane, y, x]:.4g}"],
@@ -151,6 +152,9 @@ def _diagnosis(inner: np.ndarray, reference: np.ndarray, mean: np.ndarray, band:
         scale = np.ptp(suspect) / max(np.ptp(reference), 1)
         if np.abs(inner - suspect).max() <= band * min(scale, 1):
             return name
+    shift = np.median(inner - (reference - mean), axis=(0, 1))
+    if np.abs(inner - (reference - mean) - shift).max() <= band:
+        return f"another mean is subtracted: off by {', '.join(f'{-x:.3g}' for x in shift)}"
     return "the resized pixels are not the image's"
 
 
@@ -205,6 +209,27 @@ def check_restored(
         worst=[f"box {k}: {restored[k].round(3)}, expected {expected[k].round(3)}"],
         needed=f"smallest tolerance that would have passed: {error.max():.4g} px",
     )
+
+
+def check_streamed(found: np.ndarray, alone: Mapping[str, np.ndarray]) -> None:
+    """Images that were read one after another (n, 3, S, S) are the same as each read alone, by name."""
+    if len(found) != len(alone):
+        raise CheckFailure(
+            "a stream of images leaves some out or adds some",
+            expected=f"{len(alone)} inputs",
+            actual=f"{len(found)}",
+        )
+    odd = [name for name, row in zip(alone, found) if not np.array_equal(row, alone[name])]
+    if odd:
+        row = found[list(alone).index(odd[0])]
+        others = [name for name, wanted in alone.items() if np.array_equal(row, wanted)]
+        raise CheckFailure(
+            f"in a stream of images {odd[0]} is "
+            + (f"{others[0]}" if others else "another input than alone"),
+            expected="the input that the same file gives alone",
+            actual=f"{len(odd)} of {len(alone)} inputs are others",
+            worst=odd,
+        )
 
 
 def check_categories(obtained: np.ndarray, labels: np.ndarray, category_ids: Sequence[int]) -> None:

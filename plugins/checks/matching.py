@@ -1,26 +1,32 @@
 """Which detection found which object: COCO's greedy matching for a whole set at once.
 
 It is our own engine beside pycocotools, and the one whose tables are resampled. pycocotools walks
-image by image; here the r-th detections of all images are matched in one step, at every IoU threshold
-and in every range of areas. IoU is computed as pycocotools does, in float64, bit by bit.
+image by image; here the r-th detections of many images are matched in one step, at every IoU threshold
+and in every range of areas. IoU is computed as pycocotools does, in float64, bit by bit. So many images
+at a time as a processor's cache holds, and whole numbers sorted by their digits: time and memory grow
+with the detections and no faster.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from plugins.checks.grouping import pairs, places, ranks, sorted_by
 from plugins.failure import CheckFailure, LabError
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREAS = {"all": (0, 1e10), "small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e10)}
 MOST = 100  # detections of one class on one image that count
-AT_A_TIME = 1 << 16  # detections whose pairs with objects are in memory at once
+# So many at once take some megabytes, which a processor's cache can hold.
+IMAGES, ROWS = 500, 1 << 15
 IMAGE, SCORE, CATEGORY = 0, 5, 6  # columns of a table of detections
 
 
@@ -74,7 +80,24 @@ class Matches:
 
 def read_objects(annotations: Path, ids: Sequence[int]) -> Objects:
     """The objects of the images `ids` in an instances file; a LabError where it misleads COCO's code."""
-    document = json.loads(Path(annotations).read_text(encoding="utf-8"))
+    with _collector_at_rest():
+        document = json.loads(Path(annotations).read_text(encoding="utf-8"))
+        return _objects(annotations, document, ids)
+
+
+@contextlib.contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """A document holds no cycles, and looking for some again and again costs more than reading it."""
+    was_at_work = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_at_work:
+            gc.enable()
+
+
+def _objects(annotations: Path, document: dict, ids: Sequence[int]) -> Objects:
     images = np.unique(np.asarray(ids, np.int64))
     categories = np.unique([one["id"] for one in document["categories"]])
     rows = document["annotations"]
@@ -102,20 +125,65 @@ def match(objects: Objects, table: np.ndarray) -> Matches:
             expected="numbers",
             actual=f"{int((~np.isfinite(table).all(1)).sum())} of {len(table)} rows hold NaN or Inf",
         )
-    known = np.isin(table[:, IMAGE], objects.images) & np.isin(
-        table[:, CATEGORY], objects.categories
-    )
-    table = table[known]
-    image = np.searchsorted(objects.images, table[:, IMAGE])
-    category = np.searchsorted(objects.categories, table[:, CATEGORY])
-    order = np.lexsort((image, -table[:, SCORE], category))
-    rank = _ranks(image[order] * len(objects.categories) + category[order])
-    order, rank = order[rank < MOST], rank[rank < MOST]
-    image, category, boxes = image[order], category[order], table[order, 1:5]
-    found, excused, what = _greedy(objects, image, category, boxes)
-    # Where nothing was found, a detection of another size is no mistake in this range of areas.
-    excused |= ~found & outside(boxes[:, 2] * boxes[:, 3])[:, :, None]
-    return Matches(objects, image, category, rank, boxes, table[order, SCORE], found, excused, what)
+    image, of_image = _found_in(objects.images, table[:, IMAGE])
+    category, of_class = _found_in(objects.categories, table[:, CATEGORY])
+    if not (of_image & of_class).all():
+        return match(objects, table[of_image & of_class])
+    if (np.diff(image) < 0).any():
+        return match(objects, table[sorted_by(image)])
+    order = _counted_order(category, table[:, SCORE])
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    groups = _groups(image, category, place)
+    rank = np.empty_like(order)
+    rank[groups] = ranks((image * len(objects.categories) + category)[groups])
+    if len(rank) and rank.max() >= MOST:
+        return match(objects, table[rank < MOST])
+    found, excused, what = _greedy(objects, image, category, table[:, 1:5], groups, place)
+    boxes, scores = table[order, 1:5], table[order, SCORE]
+    _excuse_other_sizes(boxes, found, excused)
+    image, category, rank = image[order], category[order], rank[order]
+    return Matches(objects, image, category, rank, boxes, scores, found, excused, what)
+
+
+def _found_in(known: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each value is among those that are known, ascending; and whether it is there at all."""
+    place = np.searchsorted(known, values)
+    return place, np.r_[known, np.nan][place] == values
+
+
+def _excuse_other_sizes(boxes: np.ndarray, found: np.ndarray, excused: np.ndarray) -> None:
+    """Where nothing was found, a detection of another size is no mistake in a range of areas."""
+    for start in range(0, len(boxes), ROWS):
+        part = slice(start, start + ROWS)
+        other = outside(boxes[part, 2] * boxes[part, 3])
+        excused[part] |= ~found[part] & other[:, :, None]
+
+
+def _counted_order(category: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """By class, then descending score, then as they came."""
+    order = sorted_by(category)
+    edges = np.flatnonzero(np.diff(category[order], prepend=-1, append=-1))
+    falling = -scores[order]
+    parts = [a + np.argsort(falling[a:b], kind="stable") for a, b in zip(edges, edges[1:])]
+    return order[np.concatenate(parts)] if parts else order
+
+
+def _groups(image: np.ndarray, category: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """By image, which ascends, then class, then place: sorted where they are, some images at a time."""
+    groups = np.empty_like(place)
+    for part in _some_images(image):
+        order = sorted_by(place[part])
+        order = order[sorted_by(category[part][order])]
+        groups[part] = part.start + order[sorted_by(image[part][order] - image[part.start])]
+    return groups
+
+
+def _some_images(image: np.ndarray) -> Iterator[slice]:
+    """Where the detections of so many images after so many are, in ascending order of image."""
+    ends = np.arange(0, image[-1] + IMAGES + 1, IMAGES) if len(image) else []
+    edges = np.searchsorted(image, ends).tolist()
+    yield from (slice(*edge) for edge in zip(edges, edges[1:]) if edge[0] < edge[1])
 
 
 def outside(area: np.ndarray) -> np.ndarray:
@@ -135,75 +203,79 @@ def overlap(boxes: np.ndarray, others: np.ndarray, crowd: np.ndarray) -> np.ndar
     return np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
 
 
-def places(keys: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each of `size` keys, from 0 on, is: its beginning in an order, and the order."""
-    return np.r_[0, np.cumsum(np.bincount(keys, minlength=size))], np.argsort(keys, kind="stable")
+def _greedy(
+    objects: Objects,
+    image: np.ndarray,
+    category: np.ndarray,
+    boxes: np.ndarray,
+    groups: np.ndarray,
+    place: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """found, ignored and what, each detection at its `place`; see Matches.
 
-
-def pairs(keys: np.ndarray, others: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of all pairs of equal key, of some `keys` and of those whose `places` are given."""
-    start, order = others
-    first = start[keys]
-    count = start[keys + 1] - first
-    mine = np.repeat(np.arange(len(keys)), count)
-    step = np.arange(len(mine)) - np.repeat(np.cumsum(count) - count, count)
-    return mine, order[first[mine] + step]
-
-
-def _ranks(keys: np.ndarray) -> np.ndarray:
-    """The place of each element among those of the same key, in order."""
-    order = np.argsort(keys, kind="stable")
-    _, first, count = np.unique(keys[order], return_index=True, return_counts=True)
-    ranks = np.empty(len(keys), np.int64)
-    ranks[order] = np.arange(len(keys)) - np.repeat(first, count)
-    return ranks
-
-
-def _greedy(objects: Objects, image: np.ndarray, category: np.ndarray, boxes: np.ndarray) -> tuple:
-    """found, ignored and what, of detections in descending order of score; see Matches."""
+    groups: the detections by image, class and descending score.
+    """
     shape = (len(boxes), len(AREAS), len(THRESHOLDS))
     found, excused = np.zeros(shape, bool), np.zeros(shape, bool)
     taken = np.zeros((len(objects.area), *shape[1:]), bool)
     what = np.full(len(boxes), -1)
-    for one, mine, iou in _rounds(objects, image, category, boxes):
-        starts = np.flatnonzero(np.diff(one, prepend=-1))
-        free = ~taken[mine] | objects.crowd[mine][:, None, None]
-        able = free & (iou[:, None] >= THRESHOLDS)[:, None, :]
-        # Of the objects that are near enough one that counts goes first, then the nearest, then the
-        # last: the pairs are sorted so, and the greatest place wins.
-        place, past = np.arange(1, len(one) + 1), len(one) + 1
-        value = place[:, None] + past * ~objects.ignored[mine]
-        best = np.maximum.reduceat(np.where(able, value[:, :, None], 0), starts, axis=0)
-        who, area, threshold = np.nonzero(best)
-        won = best[who, area, threshold]
-        who, which = one[starts][who], mine[won % past - 1]
+    for one, mine, iou in _rounds(objects, image, category, boxes, groups):
+        who, area, threshold, which, counts = _won(objects, taken, place[one], mine, iou)
         taken[which, area, threshold] = True
-        found[who, area, threshold] = won > past
-        excused[who, area, threshold] = won < past
-        lowest = (area == 0) & (threshold == 0) & (won > past)
+        found[who, area, threshold] = counts
+        excused[who, area, threshold] = ~counts
+        lowest = (area == 0) & (threshold == 0) & counts
         what[who[lowest]] = which[lowest]
     return found, excused, what
 
 
-def _rounds(objects: Objects, image: np.ndarray, category: np.ndarray, boxes: np.ndarray):
-    """Yield (detections, objects, IoU) of overlapping pairs: the best detections of each image and
-    class, then the second best, and so on; detections ascend, and their objects by IoU."""
+def _won(objects: Objects, taken: np.ndarray, one: np.ndarray, mine: np.ndarray, iou: np.ndarray):
+    """What is matched in one round: detections, areas, thresholds, objects, whether it counts.
+
+    Of the objects that are near enough one that counts goes first, then the nearest, then the last:
+    the pairs are sorted so, and the greatest place wins.
+    """
+    starts = np.flatnonzero(np.diff(one, prepend=-1))
+    free = ~taken[mine] | objects.crowd[mine][:, None, None]
+    able = free & (iou[:, None] >= THRESHOLDS)[:, None, :]
+    place, past = np.arange(1, len(one) + 1), len(one) + 1
+    value = place[:, None] + past * ~objects.ignored[mine]
+    best = np.maximum.reduceat(np.where(able, value[:, :, None], 0), starts, axis=0)
+    who, area, threshold = np.nonzero(best)
+    won = best[who, area, threshold]
+    return one[starts][who], area, threshold, mine[won % past - 1], won > past
+
+
+def _rounds(
+    objects: Objects,
+    image: np.ndarray,
+    category: np.ndarray,
+    boxes: np.ndarray,
+    groups: np.ndarray,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield (detections, objects, IoU) of overlapping pairs, some images at a time: the best
+    detections of each image and class, then the second best, and so on; detections stay together,
+    and their objects ascend by IoU."""
     width = len(objects.categories)
-    key, kept = image * width + category, []
     others = places(objects.image * width + objects.category, len(objects.images) * width)
-    for start in range(0, len(boxes), AT_A_TIME):
-        part = slice(start, start + AT_A_TIME)
-        one, mine = pairs(key[part], others)
-        iou = overlap(boxes[part][one], objects.boxes[mine], objects.crowd[mine])
+    for part in _some_images(image):
+        some = groups[part]
+        one, mine = pairs(image[some] * width + category[some], others)
+        iou = overlap(boxes[some][one], objects.boxes[mine], objects.crowd[mine])
         near = iou >= THRESHOLDS[0]
-        kept.append((one[near] + start, mine[near], iou[near]))
-    one, mine, iou = (np.concatenate(column) for column in zip(*kept)) if kept else ((),) * 3
-    if not len(one):
-        return
-    able, which = np.unique(one, return_inverse=True)
-    turn = _ranks(key[able])[which]
-    order = np.lexsort((mine, iou, one, turn))
-    one, mine, iou, turn = one[order], mine[order], iou[order], turn[order]
-    edges = [*np.flatnonzero(np.diff(turn, prepend=-1)), len(turn)]
+        yield from _turns(objects, some[one[near]], mine[near], iou[near])
+
+
+def _turns(
+    objects: Objects, one: np.ndarray, mine: np.ndarray, iou: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The pairs in turns; those of one detection, and detections of one image and class, are neighbours."""
+    new = np.diff(one, prepend=-1) != 0
+    able, which = mine[new], np.cumsum(new) - 1
+    group = objects.image[able] * len(objects.categories) + objects.category[able]
+    turn = ranks(group)[which]
+    order = np.lexsort((mine, iou, which, turn))
+    one, mine, iou = one[order], mine[order], iou[order]
+    edges = [*np.flatnonzero(np.diff(turn[order], prepend=-1)), len(order)]
     for start, stop in zip(edges, edges[1:]):
         yield one[start:stop], mine[start:stop], iou[start:stop]

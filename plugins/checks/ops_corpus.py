@@ -206,6 +206,12 @@ def _numbers() -> list[NmsCase]:
             [0.9, 0.8, 0.7],
         ),
         _case(
+            "image_sized_boxes",
+            "areas of a whole input and of quarters of it are told apart: copies go",
+            [[0, 0, 1344, 1344]] * 2 + [[0, 0, 672, 672]] * 2 + [[672, 672, 1344, 1344]],
+            _falling(5),
+        ),
+        _case(
             "degenerate_boxes",
             "copies of points, lines and inverted boxes stay: 0/0 suppresses nothing",
             [[8, 8, 8, 8]] * 2 + [[0, 8, 64, 8]] * 2 + [[64, 64, 0, 0]] * 2 + [[0, 0, 64, 64]],
@@ -228,13 +234,20 @@ def _sizes() -> list[NmsCase]:
         np.zeros((1, 0, 3), HALF),
     )
     copies = np.concatenate([np.repeat(_grid(60), 70, 0), _grid(100)[60:]])
-    boxes = np.repeat(_grid(6)[None, :, None], 2, 0)
+    boxes = np.repeat(_grid(6)[None, :, None], 2, 0).astype(HALF)
     two = NmsCase(
         "two_images_with_shared_boxes",
         "boxes (B, N, 1, 4) serve all classes; each image fills and pads its own rows",
         boxes,
         np.stack([_falling(12).reshape(6, 2), np.pad(_falling(3), (0, 9)).reshape(6, 2)]),
         NmsOptions(max_total_size=8),
+    )
+    eighty = _case(
+        "eighty_classes",
+        "each class keeps its own box, whichever way classes are merged",
+        np.repeat(_grid(2)[:, None], 80, 1),
+        _falling(160).reshape(2, 80)[:, ::-1],
+        max_total_size=160,
     )
     many = _case(
         "4240_candidates",
@@ -243,4 +256,4 @@ def _sizes() -> list[NmsCase]:
         _falling(4240),
     )
     padding = _case("padding_rows", "two detections, 98 rows of zeros", _grid(2), _falling(2))
-    return [empty, two, many, padding]
+    return [empty, two, eighty, many, padding]

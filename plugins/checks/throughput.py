@@ -13,11 +13,29 @@ from plugins.failure import CheckFailure
 
 
 @dataclass(frozen=True)
+class Step:
+    """One step: seconds of copy in, compute and copy out by the worker's clock; and what it was.
+
+    image: number of the input; detections: that it gave; passed: seconds of the call by our clock.
+    """
+
+    seconds: Sequence[float]
+    image: int
+    detections: int
+    passed: float
+
+
+@dataclass(frozen=True)
 class Timing:
-    """Seconds of each step at batch 1: copy in, compute and copy out (n, 3); n should be `rounds`."""
+    """Seconds of each step at batch 1: copy in, compute and copy out (n, 3); n should be `rounds`.
+
+    steps: what is known of each step, of those of the `warmup` before them too.
+    """
 
     seconds: np.ndarray
     rounds: int
+    steps: Sequence[Step] = ()
+    warmup: int = 0
 
     def rate(self, *, copies: bool) -> float:
         """Images per second, total over total, with or without the copies."""
@@ -83,6 +101,95 @@ def check_complete(timing: Timing) -> None:
             expected=f"{timing.rounds} steps, each of positive duration",
             actual=f"{len(compute)} steps, {int((~(compute > 0)).sum())} of them without duration",
         )
+
+
+def check_clock(timing: Timing, accounted: float) -> None:
+    """The clock tells of steps what they were: warmed up, on inputs with objects, waited for, whole.
+
+    Args:
+        accounted: share of a call's time that copies and compute must take, and share of a new
+            input's time that a known one must take.
+    """
+    steps, timed = timing.steps, timing.steps[timing.warmup :]
+    _check(
+        len(timed) == timing.rounds,
+        "the warm-up is not what is declared",
+        f"{timing.warmup} steps before {timing.rounds} timed ones",
+        f"{len(steps)} steps in all",
+    )
+    empty = sum(step.detections < 1 for step in timed)
+    _check(
+        not empty,
+        "a timed step has nothing to detect: its input is empty, or another",
+        "at least one detection in each step",
+        f"{empty} of {len(timed)} steps without one",
+    )
+    _check(
+        len({step.image for step in steps}) > 1 or len(steps) < 2,
+        "all steps are on one image",
+        "steps that take turns with the images of all cases",
+        f"{len(steps)} steps on image {steps[0].image}",
+    )
+    _check_borders(timed)
+    _check_not_cached(steps, accounted)
+    _check_sums(steps, accounted)
+
+
+def _check_borders(timed: Sequence[Step]) -> None:
+    """Copies take some time, and that of the results, some kB, less than computing them."""
+    copies = np.array([(step.seconds[0], step.seconds[2]) for step in timed])
+    compute, out = (float(np.median([step.seconds[k] for step in timed])) for k in (1, 2))
+    _check(
+        out < compute,
+        "the clock was read before the device was synchronised",
+        "results of some kB copied in less time than they are computed in",
+        f"compute {1e3 * compute:.4g} ms, copy out {1e3 * out:.4g} ms (medians)",
+    )
+    _check(
+        (copies > 0).all(),
+        "a copy takes no time: it is not inside the clock",
+        "some time for each copy in and out",
+        f"{int((copies <= 0).sum())} of {copies.size} copies took none",
+    )
+
+
+def _check_sums(steps: Sequence[Step], accounted: float) -> None:
+    """Copies and compute fit into the call that they are parts of, and are most of it."""
+    shares = np.array([sum(step.seconds) / step.passed for step in steps])
+    _check(
+        (shares <= 1).all(),
+        "the clock tells more time than has passed",
+        "copies and compute together within the time of the call",
+        f"{int((shares > 1).sum())} of {len(steps)} steps last longer than their call",
+    )
+    _check(
+        np.median(shares) >= accounted,
+        "the clock tells less time than has passed",
+        f"copies and compute together at least {100 * accounted:.4g} % of the call",
+        f"{100 * np.median(shares):.4g} % (median)",
+    )
+
+
+def _check_not_cached(steps: Sequence[Step], accounted: float) -> None:
+    """An input that was seen before takes its time all the same.
+
+    The slowest step on a known one, against the fastest on a new one: on a busy machine any step may
+    be some times slower, and no kept result is ever as slow as computing it.
+    """
+    new = {step.image: step.seconds[1] for step in reversed(steps)}  # the first step on each
+    seen = [s.seconds[1] for i, s in enumerate(steps) if s.image in {t.image for t in steps[:i]}]
+    known, first = max(seen, default=np.inf), min(new.values())
+    _check(
+        known >= accounted * first,
+        "an input that was seen before takes no time: results are cached",
+        f"at least {100 * accounted:.4g} % of a step on a new input",
+        f"{1e3 * known:.4g} ms at most, after {1e3 * first:.4g} ms",
+    )
+
+
+def _check(holds: bool, what: str, expected: str, actual: str) -> None:
+    if not holds:
+        raise CheckFailure(what, expected=expected, actual=actual)
 
 
 def floor_text(floors: Sequence, machine: str) -> Optional[str]:

@@ -89,7 +89,7 @@ def check_epochs(found: Trace, *, images: int, world: int, start: int = 0) -> No
     batch = found.ids.shape[1]
     length = -(-images // world) // batch
     wanted = (start + np.arange(len(found.epochs))) // max(length, 1)
-    if not np.array_equal(found.epochs, wanted):
+    if not length or not np.array_equal(found.epochs, wanted):
         raise CheckFailure(
             "the epochs have another length",
             expected=f"{length} iterations of {batch} on each of {world} ranks for {images} images",

@@ -194,7 +194,7 @@ def check_memory(figures: Figures, *, card: bool) -> None:
 
     Where a driver does not say what a process holds, `process` is 0 on a card and left out.
     """
-    chain = [figures.process, figures.total] if not card else []
+    chain = [figures.process, figures.total]
     if card:
         known = [figures.process] if figures.process else []
         chain = [figures.allocated, figures.reserved, *known, figures.total]

@@ -79,7 +79,6 @@ def check_same_losses(found: np.ndarray, expected: np.ndarray, *, what: str, sta
 
     found: (n,) of the iterations from `start` on; expected: (start + n,) or longer.
     """
-    found = np.asarray(found, float)
     wanted = np.asarray(expected, float)[start : start + len(found)]
     if len(found) != len(wanted) or not len(found):
         raise CheckFailure(

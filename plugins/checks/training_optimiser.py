@@ -110,7 +110,7 @@ def _fit(step: _Step) -> np.ndarray:
     """
     told = np.abs(step.directions[0]) >= DITHERED * step.spacing
     answer = np.tile([0.0, np.inf], (len(EFFECTS), 1))
-    there = [i for i, one in enumerate(step.directions) if np.abs(one[told]).any()]
+    there = [i for i, one in enumerate(step.directions) if one[told].any()]
     if not there:
         return answer
     noise = np.sqrt(step.spacing**2 / 12 + step.slack**2 / 3)[told]

@@ -60,8 +60,7 @@ def epochs(row, images: int, *, evaluations: float) -> list[int]:
     whole, e2e = _seconds(row.p_whole, images), band(row.e2e_time)
     most = evaluations * evaluation_seconds(row, images).high
     possible = range(1, int(e2e.high / whole.low) + 1)
-    left = {k: Band(e2e.low - k * whole.high, e2e.high - k * whole.low) for k in possible}
-    return [k for k, start in left.items() if start.low <= most]
+    return [k for k in possible if e2e.low - k * whole.high <= most]
 
 
 def check_epochs(name: str, row, images: int, *, evaluations: float) -> None:

@@ -9,12 +9,15 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import numpy as np
 
 from plugins.drivers.process import WORKERS
 from plugins.failure import LabError
+
+Arrays = dict[str, np.ndarray]
+DIGEST = "sha256 of the others"  # the array in a file that says what the others were
 
 
 class Cache:
@@ -22,10 +25,11 @@ class Cache:
 
     Args:
         folder: where results live; may be deleted at any time, they are only made again.
+        tell: is given a line where a damaged result is made again.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: Path, tell: Callable[[str], None] = lambda line: None) -> None:
+        self.folder, self.tell = Path(folder), tell
 
     def file(self, kind: str, name: str, key: Any, make: Callable[[Path], None]) -> Path:
         """The file `name` made from `key` (JSON-able): `make(path)` writes it if nobody has yet."""
@@ -34,6 +38,30 @@ class Cache:
     def tree(self, kind: str, key: Any, make: Callable[[Path], None]) -> Path:
         """As `file`, for a folder of files."""
         return self._entry(kind, key, "tree", make)
+
+    def arrays(self, kind: str, key: Any, make: Callable[[], Arrays]) -> tuple[Arrays, bool]:
+        """The arrays that `make` returns for `key`, and whether somebody had made them before.
+
+        They are kept with their digest: what cannot be read, or is not what was written, is told,
+        removed and made again.
+        """
+        made: list[Arrays] = []
+
+        def write(path: Path) -> None:
+            made.append(make())
+            with open(path, "wb") as file:
+                np.savez(file, **made[0], **{DIGEST: np.array(_seal(made[0]))})
+
+        path = self.file(kind, "arrays.npz", key, write)
+        known = None if made else _whole(path)
+        if not made and known is None:
+            self.tell(f"{path} is damaged and is made again")
+            path.unlink(missing_ok=True)
+            self.file(kind, "arrays.npz", key, write)
+            known = None if made else _whole(path)
+        if not made and known is None:
+            raise LabError(f"{path} is damaged as often as it is made; look at that disk")
+        return (made[0], False) if made else (known, True)
 
     def _entry(self, kind: str, key: Any, name: str, make: Callable[[Path], None]) -> Path:
         path = self.folder / kind / digest(key)[:20] / name
@@ -62,6 +90,23 @@ def _make(path: Path, make: Callable[[Path], None]) -> None:
             os.replace(partial, path)
         finally:
             _remove_partial(path.parent)
+
+
+def _seal(arrays: Arrays) -> str:
+    """One digest over names and contents."""
+    names = sorted(arrays)
+    return digest([names, arrays_digest(arrays[name] for name in names)])
+
+
+def _whole(path: Path) -> Optional[Arrays]:
+    """The arrays of a file, if they are those that were written."""
+    try:
+        with open(path, "rb") as file, np.load(file) as content:
+            arrays = {name: content[name] for name in content.files}
+    except Exception:  # whatever a damaged file makes zipfile and NumPy say
+        return None
+    seal = arrays.pop(DIGEST, None)
+    return arrays if seal is not None and str(seal) == _seal(arrays) else None
 
 
 def digest(key: Any) -> str:

@@ -36,7 +36,7 @@ class Lab:
         npu: int = 0,
     ) -> None:
         self.interpreters, self.run, self.tell = interpreters, Path(run), tell
-        self.cache = Cache(Path(artifacts) / "cache")
+        self.cache = Cache(Path(artifacts) / "cache", tell)
         self.npu, self._place, self._beside = npu, "", []
         self.hashes: dict[str, str] = {}
         self._workers: dict[str, Worker] = {}

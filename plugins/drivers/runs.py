@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
 from plugins.drivers.cache import arrays_digest, file_digest
+from plugins.drivers.forwards import FROM_CACHE, kept
 from plugins.drivers.process import Reply, WorkerFailed, WorkerRefused, WorkerUnfit
 
 if TYPE_CHECKING:
@@ -48,12 +50,22 @@ class Runs:
         """The outputs for one image, in the file's order; computed once in a session."""
 
         def run() -> list[np.ndarray]:
-            found = self.again(backend, picture)
+            found, known = self._kept(backend, picture)
             name = f"outputs of {self.subject.id} on {backend} for {picture.name}"
-            self.lab.record(name, arrays_digest(found))
+            self.lab.record(name + FROM_CACHE * known, arrays_digest(found))
             return found
 
         return self.subject.once(("run", backend, picture), run)
+
+    def _kept(self, backend: str, picture: Picture) -> tuple[list[np.ndarray], bool]:
+        """The outputs, and whether the cache had them."""
+
+        def make() -> dict[str, np.ndarray]:
+            return named(self.again(backend, picture))
+
+        inputs = ["prepared", arrays_digest([self.subject.prepared(picture)[0]])]
+        found, known = kept(self.subject, backend, picture.side, inputs, make)
+        return ordered(found), known
 
     def again(
         self,
@@ -67,14 +79,16 @@ class Runs:
         self.open(backend, picture.side)
         image = self.subject.prepared(picture)[0] if image is None else image
         arrays = {"image": image}
-        return ordered(
-            self._call("run", picture.side, backend=backend, arrays=arrays, strided=strided)
-        )
+        reply = self._call("run", picture.side, backend=backend, arrays=arrays, strided=strided)
+        return ordered(reply.arrays)
 
     def refusal(self, backend: str, picture: Picture) -> str:
-        """What an opened model says to an input of half the size; empty if it does not mind."""
-        half = self.subject.prepared(picture)[0][:, :, ::2, ::2]
-        return attempt(lambda: self.again(backend, picture, half))[1]
+        """What an opened model says to an input of twice the size; empty if it does not mind.
+
+        (One of half the size has too few anchors for topk, which would refuse it in any case.)
+        """
+        double = np.tile(self.subject.prepared(picture)[0], (1, 1, 2, 2))
+        return attempt(lambda: self.again(backend, picture, double))[1]
 
     def held(self, picture: Picture) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """One image's device outputs, read late (other images ran meanwhile) and read at once."""
@@ -104,7 +118,7 @@ class Runs:
                 )
         finally:
             path.unlink()
-        return ordered(reply)
+        return ordered(reply.arrays)
 
     def detect(self, backend: str, paths: list[Path], results: Optional[Path] = None) -> dict:
         """Detections for many image files, streamed; see workers/infer.py for the arrays.
@@ -140,8 +154,22 @@ class Runs:
 
     def step(self, backend: str, turn: int) -> list[float]:
         """One step on a held image at batch 1: seconds of copy in, compute and copy out."""
+        return self.timed(backend, turn)["seconds"]
+
+    def timed(self, backend: str, turn: int) -> dict:
+        """As `step`, with the image's number, its detections, and the seconds that passed here."""
         side = self.subject.contract.input.sizes[0].side
-        return self._call("step", side, backend=backend, turn=turn).result["seconds"]
+        began = time.monotonic()
+        found = self._call("step", side, backend=backend, turn=turn).result
+        return {**found, "passed": time.monotonic() - began}
+
+    def refilled(self, backend: str, paths: list[Path], results: Path) -> str:
+        """What a run says to a folder that holds results already; empty if it does not mind."""
+        return attempt(lambda: self.detect(backend, paths, results=results))[1]
+
+    def unread(self, folder: Path, stems: list[str]) -> str:
+        """What reading a result folder says to it; empty if it is read."""
+        return attempt(lambda: self.read_results(folder, stems))[1]
 
     def _call(self, op: str, side: int, timeout: float = RUN_LIMIT_S, **arguments) -> Reply:
         shape = self.subject.contract.input.shape(side)
@@ -149,9 +177,14 @@ class Runs:
         return self.lab.call("infer", op, timeout=timeout, path=path, shape=shape, **arguments)
 
 
-def ordered(reply: Reply) -> list[np.ndarray]:
+def ordered(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
     """output_0, output_1, ... as a list."""
-    return [reply.arrays[f"output_{i}"] for i in range(len(reply.arrays))]
+    return [arrays[f"output_{i}"] for i in range(len(arrays))]
+
+
+def named(outputs: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """A list as output_0, output_1, ..."""
+    return {f"output_{i}": array for i, array in enumerate(outputs)}
 
 
 def attempt(action) -> tuple:

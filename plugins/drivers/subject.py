@@ -165,6 +165,16 @@ class Subject:
 
         return self.once(("prepared", picture), make)
 
+    def streamed(self, paths: list[Path]) -> np.ndarray:
+        """The inputs (n, 3, S, S) of many image files at the first declared size, read in one go."""
+        rule = self.contract.input.preprocess(self.contract.input.sizes[0].side)
+        arguments = {"paths": [str(path) for path in paths], "preprocess": rule}
+        return self.lab.call("infer", "stream", **arguments).arrays["images"]
+
+    def stream_refusal(self, paths: list[Path]) -> str:
+        """What the pipeline says to image files of which one is broken; empty if it takes them."""
+        return attempt(lambda: self.streamed(paths))[1]
+
     def fingerprint(self, trace_with: str) -> dict:
         """Hashes of our own export at the smallest declared side, traced with some image."""
         path = self.export(self.contract.input.sizes[-1].side, trace_with)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plugins import ledger
+from plugins import evidence, ledger
 from plugins.report.charts import Series
 from plugins.store import read_toml
 
@@ -51,6 +51,7 @@ class Contents:
     charts: list[Chart]
     latencies: list[Latency]
     golden: dict[str, list[str]]  # package -> the versions that golden data was made with
+    evidence: list[tuple[str, str, str]]  # about the suite itself: what, figure, command
 
     @property
     def tests(self) -> list[dict[str, Any]]:
@@ -95,7 +96,9 @@ def read(folder: Path, *, storage: Path, manifest: Path) -> Contents:
     verdict = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
     curves = [_json(path) for path in sorted((folder / "curves").glob("*.json"))]
     charts = [chart for title in dict.fromkeys(_titles(curves)) for chart in _chart(title, curves)]
-    return Contents(folder, verdict, charts, list(_latencies(folder, storage)), _golden(manifest))
+    known = evidence.summary(manifest.parent.parent)
+    latencies = list(_latencies(folder, storage))
+    return Contents(folder, verdict, charts, latencies, _golden(manifest), known)
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def html(contents: Contents) -> str:
     word = str(contents.verdict["word"])
     sections = (
         *(_top, cards.trouble, tables.judged, cards.shifted, cards.curves, cards.latencies),
-        *(tables.environment, tables.not_run, _foot),
+        *(tables.evidence, tables.environment, tables.not_run, _foot),
     )
     return "".join(
         [

@@ -11,7 +11,7 @@ from plugins.report.contents import Contents
 from plugins.report.markup import TONES, tag
 
 CLAUSES = 12
-COLUMNS = ("clause", "backend", "expected", "measured", "outcome", "runtime", "seconds")
+COLUMNS = judgement.COLUMNS
 
 
 def judged(contents: Contents) -> Iterator[str]:
@@ -21,7 +21,10 @@ def judged(contents: Contents) -> Iterator[str]:
         return
     yield '<h2>What was judged</h2>\n<div class="filters" id="filters"></div>\n'
     yield '<table class="wide" id="rows"><thead><tr>'
-    yield "".join(tag("th", name, scope="col") for name in COLUMNS) + "</tr></thead><tbody>\n"
+    yield (
+        "".join(tag("th", name, scope="col") for name in judgement.HEADINGS)
+        + "</tr></thead><tbody>\n"
+    )
     for subject in dict.fromkeys(row["subject"] for row in rows):
         head = tag("th", subject, colspan=len(COLUMNS), scope="colgroup")
         yield f'<tr class="group">{head}</tr>\n'
@@ -54,7 +57,7 @@ def _row(row: dict[str, Any], lanes: str) -> str:
         kind = ' class="number"' if column == "seconds" else ""
         badge = tag("span", text, class_=f"badge {TONES[outcome]}")
         content = badge if column == "outcome" else escape(text)
-        cells.append(f'<td{kind} data-label="{column}">{content}</td>')
+        cells.append(f'<td{kind} data-label="{column.replace("_", " ")}">{content}</td>')
     return f'<tr data-lane="{escape(lanes)}" data-outcome="{outcome}">{"".join(cells)}</tr>\n'
 
 
@@ -80,6 +83,16 @@ def environment(contents: Contents) -> Iterator[str]:
 def _public(version: str) -> str:
     """A version without its build: 2.11.0+cu130 is 2.11.0."""
     return version.partition("+")[0]
+
+
+def evidence(contents: Contents) -> Iterator[str]:
+    """What the suite itself was shown to catch, and how often it was wrong."""
+    yield "<h2>Evidence</h2>\n<p>May the judge be believed? Each figure is measured by its command; "
+    yield "docs/evidence.md has the rows.</p>\n<table><tbody>\n"
+    for what, figure, command in contents.evidence:
+        code = f"<td>{tag('code', command)}</td>"
+        yield f"<tr>{tag('td', what)}{tag('td', figure)}{code}</tr>\n"
+    yield "</tbody></table>\n"
 
 
 def not_run(contents: Contents) -> Iterator[str]:

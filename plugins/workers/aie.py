@@ -27,6 +27,7 @@ NUMBER = int(os.environ.get("CONFORMANCE_NPU", "0"))  # of the card that this wo
 DEVICE = f"npu:{NUMBER}"
 ENGINE_NODES = ("torch_aie_emulator::execute", "aie::execute", "mindietorch::execute")
 LEFT_IN_TORCH = "torch_aie_emulator::left_in_torch"
+UNKNOWN = "unknown"
 _bound: list = []
 
 
@@ -94,7 +95,11 @@ def version() -> str:
 
 
 def compile_module(module, shapes: list, options: dict):
-    """Compile a ScriptModule for static float32 inputs; options are the contract's [compile]."""
+    """Compile a ScriptModule for static float32 inputs; options are the contract's [compile].
+
+    Returns:
+        the compiled module, the options that this release does not know, and what it was told, as text.
+    """
     runtime = bind()
     options = dict(options)
     policies = getattr(runtime, "_enums", runtime).PrecisionPolicy
@@ -107,7 +112,15 @@ def compile_module(module, shapes: list, options: dict):
     if "ir" in accepted:
         arguments["ir"] = "ts"
     known = {k: v for k, v in arguments.items() if others or k in accepted}
-    return runtime.compile(module, **known), sorted(set(arguments) - set(known))
+    told = {name: getattr(value, "name", None) or str(value) for name, value in known.items()}
+    told["inputs"] = ", ".join(map(_static_shape, known["inputs"]))
+    return runtime.compile(module, **known), sorted(set(arguments) - set(known)), told
+
+
+def _static_shape(one) -> str:
+    """The one shape that an Input promises, as text; its members are documented, but not certain."""
+    shape = getattr(one, "shape", UNKNOWN)
+    return shape if shape is UNKNOWN else str(list(shape) if shape else "a range")
 
 
 def _accepted(function) -> tuple[set, bool]:
@@ -163,14 +176,18 @@ class Engine:
 
 
 class Reference:
-    """The same file run by TorchScript on the CPU: no device, no copies."""
+    """The same file run by TorchScript on the CPU: no device, no copies.
+
+    As the graph is written: the optimiser profiles the first pass and fuses what follows, so that in
+    torch 2.0 the second pass of one input has other bits than the first.
+    """
 
     def __init__(self, module) -> None:
         self.module = module
 
     def step(self, *inputs: torch.Tensor) -> tuple[dict, list]:
         """As Engine.step; the copies take no time because there are none."""
-        with torch.no_grad():
+        with torch.no_grad(), torch.jit.optimized_execution(False):
             start = time.perf_counter()
             outputs = self.module(*inputs)
             seconds = time.perf_counter() - start

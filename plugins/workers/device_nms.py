@@ -17,7 +17,7 @@ def run(arrays, *, path: str, library: str, options: dict) -> tuple:
     """
     aie.load_operators(library)
     inputs = [torch.from_numpy(arrays[name]) for name in ("bbox", "scores")]
-    compiled, _ = aie.compile_module(archive.load(path), [list(x.shape) for x in inputs], options)
+    compiled, *_ = aie.compile_module(archive.load(path), [list(x.shape) for x in inputs], options)
     found, _ = aie.Engine(compiled).step(*inputs)
     return {}, {name: found[f"output_{i}"] for i, name in enumerate(("boxes", "labels", "scores"))}
 

@@ -113,7 +113,9 @@ def compare_weights(arrays, *, path: str, library: str, spec: dict, weights: dic
     network = model.RetinaNet(spec)
     found = sources.read(Path(path), "archive")
     state = sources.check_complete(found, network, Path(path))
-    declared = {k: v.numpy() for k, v in _network(spec, weights).state_dict().items()}
+    seeds = weights["kind"] == "seeded"
+    wanted = _network(spec, weights).state_dict() if seeds else sources.declared(network, weights)
+    declared = {k: v.numpy() for k, v in wanted.items()}
     result = sources.compare({k: v.numpy() for k, v in state.items()}, declared)
     result["digest"] = sources.digest({k: v.numpy() for k, v in state.items()})
     result["declared"] = sources.digest(declared)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aie
 import archive
+import identity
 import images
 import numpy as np
 import result_files
@@ -18,6 +19,7 @@ from protocol import Refusal
 
 # Few runners stay open, the last used ones: a full-size engine holds a gigabyte.
 KEPT = 4
+LATE_S = 0.02
 _runners: dict = {}
 _prepared: dict = {}
 
@@ -33,6 +35,13 @@ def versions(arrays, *, library: str) -> tuple:
         "runtime": aie.version(),
         "emulated": aie.emulated(),
     }, {}
+
+
+def decisive(arrays, *, library: str) -> tuple:
+    """What decides the bits of a pass here, and whether the NPU is emulated."""
+    aie.load_operators(library)
+    emulated = aie.emulated()  # binds the runtime: its code is part of the identity
+    return {"emulated": emulated, "identity": identity.identity()}, {}
 
 
 def describe(arrays, *, path: str, library: str) -> tuple:
@@ -63,9 +72,10 @@ def _opened(backend: str, path: str, library: str, shape: list, options: dict) -
     if backend == "reference":
         runner, info = aie.Reference(archive.load(path)), {}
     else:
-        compiled, unknown = aie.compile_module(archive.load(path), [shape], options)
+        compiled, unknown, told = aie.compile_module(archive.load(path), [shape], options)
         left = aie.left_in_torch(compiled)
-        runner, info = aie.Engine(compiled), {"left_in_torch": left, "options_not_known": unknown}
+        runner = aie.Engine(compiled)
+        info = {"left_in_torch": left, "options_not_known": unknown, "options": told}
     return runner, {"seconds": time.perf_counter() - started, **info}
 
 
@@ -90,11 +100,18 @@ def hold_outputs(arrays, *, path: str, shape: list) -> tuple:
     """
     compiled = _runner("aie", path, shape).compiled
     image = torch.from_numpy(arrays["image"])
-    with torch.no_grad():
-        held = archive.signature(compiled.forward(image.to(aie.DEVICE)))
+    stream = aie.bind().npu.Stream(aie.DEVICE)
+
+    def forward(one) -> list:
+        outputs = archive.signature(compiled.forward(one.to(aie.DEVICE)))
+        stream.synchronize()  # that a copy waits by itself is documented nowhere
+        return outputs
+
+    with torch.no_grad(), aie.bind().npu.stream(stream):
+        held = forward(image)
         before = [o.to("cpu").clone().numpy() for o in held]
         for other in (image.flip(3), image * 0, image.flip(2)):
-            [o.to("cpu") for o in archive.signature(compiled.forward(other.to(aie.DEVICE)))]
+            [o.to("cpu") for o in forward(other)]
         after = [o.to("cpu").clone().numpy() for o in held]
     return {}, {
         **{f"before_{i}": a for i, a in enumerate(before)},
@@ -125,6 +142,15 @@ def prepare(arrays, *, path: str, preprocess: dict) -> tuple:
     return {"geometry": list(geometry)}, {"image": tensor[None]}
 
 
+def stream(arrays, *, paths: list, preprocess: dict) -> tuple:
+    """Inputs (n, 3, S, S) of many image files as `detect` meets them: each is looked at late."""
+    tensors = []
+    for tensor, _ in images.stream(paths, **preprocess):
+        time.sleep(LATE_S)  # a model takes its time, and the reader is ahead meanwhile
+        tensors.append(tensor.copy())
+    return {}, {"images": np.array(tensors)}
+
+
 def restore(arrays, *, geometry: list) -> tuple:
     """Boxes (n, 4) in pixels of the input, back to pixels of the image."""
     return {}, {"boxes": images.restore(arrays["boxes"], images.Geometry(*geometry))}
@@ -148,16 +174,20 @@ def detect(
     """Stream image files through an opened model.
 
     Args:
-        results: folder for the source's .bin triples, one per image; empty for none.
+        results: a new or empty folder for the source's .bin triples, one per image; "" for none.
     Returns:
         boxes (n, M, 4) in pixels of each image (float64), labels (n, M), scores (n, M), geometry
         (n, 4) and seconds (n, 3), in the order of `paths`.
     """
     runner = _runner(backend, path, shape)
+    if results:
+        result_files.create(results)
     rows: dict = {k: [] for k in ("boxes", "labels", "scores", "geometry", "seconds")}
     for tensor, geometry in images.stream(paths, **preprocess):
         outputs, seconds = runner.step(torch.from_numpy(tensor[None]))
         boxes, labels, scores = (outputs[f"output_{i}"] for i in range(3))
+        if labels.dtype == np.int32:  # a device may; the source's script widens them too
+            labels = labels.astype(np.int64)
         if results:
             stem = Path(paths[len(rows["boxes"])]).stem
             result_files.write(results, stem, boxes, labels, scores)
@@ -186,10 +216,16 @@ def hold(arrays, *, paths: list, preprocess: dict) -> tuple:
 
 
 def step(arrays, *, backend: str, path: str, shape: list, turn: int) -> tuple:
-    """One timed step on a held image: seconds of copy in, compute and copy out."""
+    """One timed step on a held image: seconds of copy in, compute and copy out; and what it was.
+
+    Returns:
+        beside the seconds: the number of the held image, and how many detections it gave.
+    """
     held = _prepared["images"]
-    _, seconds = _runner(backend, path, shape).step(held[turn % len(held)])
-    return {"seconds": seconds}, {}
+    image = turn % len(held)
+    found, seconds = _runner(backend, path, shape).step(held[image])
+    detections = int((found["output_2"] > 0).sum()) if "output_2" in found else 0
+    return {"seconds": seconds, "image": image, "detections": detections}, {}
 
 
 def _runner(backend: str, path: str, shape: list):
@@ -203,6 +239,7 @@ def _runner(backend: str, path: str, shape: list):
 
 OPERATIONS = {
     "versions": versions,
+    "identity": decisive,
     "describe": describe,
     "open": open_model,
     "run": run,
@@ -210,6 +247,7 @@ OPERATIONS = {
     "save_compiled": save_compiled,
     "run_compiled": run_compiled,
     "prepare": prepare,
+    "stream": stream,
     "restore": restore,
     "categories": categories,
     "detect": detect,

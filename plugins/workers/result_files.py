@@ -6,6 +6,7 @@ its length and name can tell is checked here. (What the *values* can tell is the
 
 from __future__ import annotations
 
+import math
 import os
 import uuid
 from collections.abc import Iterable
@@ -31,7 +32,7 @@ class Part(NamedTuple):
 
     def size(self, detections: int) -> int:
         """Length in bytes."""
-        return self.dtype.itemsize * int(np.prod(self.shape(detections)))
+        return self.dtype.itemsize * math.prod(self.shape(detections))
 
 
 PARTS = (
@@ -86,7 +87,8 @@ def read(
 
     Raises Refusal, which names the file and what its length suggests.
     """
-    data = [_bytes(Path(folder) / (stem + part.suffix)) for part in PARTS]
+    paths = [os.path.join(folder, stem + part.suffix) for part in PARTS]
+    data = [_bytes(path) for path in paths]
     expected = [part.size(detections) for part in PARTS]
     sizes = [len(one) for one in data]
     if sizes != expected and sorted(sizes) == sorted(expected):
@@ -95,8 +97,8 @@ def read(
             f"{sizes} bytes, but boxes, labels, scores take {expected}; "
             "write them in that order"
         )
-    for part, one in zip(PARTS, data):
-        _has_size(Path(folder) / (stem + part.suffix), part.name, one, part.size(detections))
+    for path, part, one in zip(paths, PARTS, data):
+        _has_size(path, part.name, one, part.size(detections))
     boxes, labels, scores = (
         np.frombuffer(one, part.dtype).reshape(part.shape(detections))
         for part, one in zip(PARTS, data)
@@ -130,8 +132,8 @@ def write_input(path: Path | str, tensor: np.ndarray) -> None:
 
 def read_input(path: Path | str, *, size: int) -> np.ndarray:
     """float32 (1, 3, size, size), writable; raises Refusal for a file of any other length."""
-    data = _bytes(Path(path))
-    _has_size(Path(path), "the input", data, 12 * size * size)
+    data = _bytes(path)
+    _has_size(path, "the input", data, 12 * size * size)
     return np.frombuffer(data, "<f4").reshape(1, 3, size, size)
 
 
@@ -149,16 +151,17 @@ def _commit(path: Path, array: np.ndarray) -> None:
     os.replace(temporary, path)
 
 
-def _bytes(path: Path) -> bytearray:
+def _bytes(path: Path | str) -> bytearray:
     try:
-        return bytearray(path.read_bytes())  # writable, as torch.from_numpy wants it
+        with open(path, "rb") as file:
+            return bytearray(file.read())  # writable, as torch.from_numpy wants it
     except OSError as error:
         raise Refusal(
             f"{path}: the file cannot be read ({error.strerror}); run the step that writes it"
         ) from error
 
 
-def _has_size(path: Path, what: str, data: bytearray, expected: int) -> None:
+def _has_size(path: Path | str, what: str, data: bytearray, expected: int) -> None:
     if len(data) == expected:
         return
     if 2 * len(data) == expected:

@@ -47,9 +47,13 @@ def fill(network: torch.nn.Module, weights: dict) -> None:
         seeded.draw(network, weights["seed"])
         seeded.apply(network, _read_npz(Path(weights["calibration"])))
         return
+    network.load_state_dict(declared(network, weights))
+
+
+def declared(network: torch.nn.Module, weights: dict) -> dict:
+    """The state of a RetinaNet as a weights file has it, whatever a network made of it."""
     path = Path(weights["path"])
-    state = check_complete(read(path, weights["kind"]), network, path)
-    network.load_state_dict(state)
+    return check_complete(read(path, weights["kind"]), network, path)
 
 
 def read(path: Path, kind: str) -> dict:
@@ -143,9 +147,19 @@ def _initial(state: dict, bias: str) -> bool:
 
 
 def compare(found: dict, expected: dict) -> dict:
-    """How many tensors of two complete sets are bit-equal, and which are not."""
+    """How many tensors of two complete sets are bit-equal, which are not, and if rounding explains it."""
     differing = [k for k in expected if not np.array_equal(found.get(k), expected[k])]
-    return {"tensors": len(expected), "differing": differing}
+    rounded = _rounding(found, expected) if differing else ""
+    return {"tensors": len(expected), "differing": differing, "rounded": rounded}
+
+
+def _rounding(found: dict, expected: dict) -> str:
+    """The format that every expected tensor was rounded to, if that is all that differs."""
+    for name in ("bfloat16", "float16"):
+        kept = {k: torch.from_numpy(v).to(getattr(torch, name)) for k, v in expected.items()}
+        if all(np.array_equal(found.get(k), v.float().numpy()) for k, v in kept.items()):
+            return name
+    return ""
 
 
 def _place(module: str) -> str:

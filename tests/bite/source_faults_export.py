@@ -1,0 +1,242 @@
+"""Faults of the exporter: network, decoding, rewrite, weights, and what tracing froze."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tests.bite.source_house import seed
+
+recipe = partial(seed, "plugins/workers/recipe.py")
+model = partial(seed, "plugins/workers/model.py")
+exporter = partial(seed, "plugins/workers/export.py")
+NUMBERS = "numerics.recipe"
+BATCH = "        found_boxes = found_boxes.float().reshape(-1, 4)\n"
+OUT = "return found_boxes, labels.long().reshape(-1, 1), found_scores.float().reshape(-1), size"
+
+EXPORT = [
+    recipe(
+        "logits, deltas, anchors = self.model(image)",
+        "logits, deltas, anchors = self.model(image - float(image.mean()))",
+        "mean_of_the_trace_frozen",
+        "a number of the traced image is a constant of the file",
+        "export.repeatable",
+        "what was traced changes the",
+        kin=("EX2",),
+    ),
+    model(
+        "        height, width = x.shape[-2:]\n",
+        "        height, width = int(x.shape[-2]), int(x.shape[-1])\n",
+        "anchors_frozen",
+        "the number of anchors is that of the traced size",
+        "export.size",
+        "the graph depends on the size that was traced",
+        kin=("EX3",),
+    ),
+    recipe(
+        "size = torch.tensor([image.shape[1], image.shape[2]])",
+        "size = torch.tensor([image.shape[1], image.shape[2], image.shape[3]])",
+        "size_of_three",
+        "the fourth output has another shape",
+        "outputs.shape",
+        "image_size has another shape",
+        kin=("EX4",),
+    ),
+    recipe(
+        "size = torch.tensor([image.shape[1], image.shape[2]])",
+        "size = torch.tensor([image.shape[2], image.shape[3]])",
+        "size_without_its_quirk",
+        "the fourth output holds the input's size, not the source's mistake",
+        "",
+        "",
+        kin=("EX4",),
+        missed="the contract calls the values of this output meaningless: the source's are, too",
+    ),
+    model(
+        "ys, xs = ys.to(cell.dtype), xs.to(cell.dtype)",
+        'one = torch.ones(1, device="meta").shape[0]\n'
+        "        ys, xs = ys.to(cell.dtype) * one, xs.to(cell.dtype)",
+        "device_in_the_graph",
+        "a device is written into the graph",
+        "export.device",
+        "a device is written into the graph",
+        kin=("EX5",),
+    ),
+    recipe(
+        OUT,
+        "return found_boxes, found_scores.float().reshape(-1), labels.long().reshape(-1, 1), size",
+        "labels_and_scores_swapped",
+        "outputs come in another order",
+        "outputs.order",
+        "the outputs come as boxes, scores, labels",
+        kin=("EX6",),
+    ),
+    recipe(
+        OUT,
+        OUT.replace("labels.long().reshape(-1, 1)", "labels.long().reshape(1, -1)"),
+        "labels_in_a_row",
+        "labels are (1, M) instead of (M, 1)",
+        "outputs.shape",
+        "labels is transposed",
+    ),
+    recipe(
+        OUT,
+        OUT.replace("labels.long()", "labels.int()"),
+        "labels_of_int32_in_the_graph",
+        "the graph makes labels int32",
+        "outputs.dtype",
+        "labels is int32",
+    ),
+    recipe(
+        BATCH,
+        "        found_boxes = found_boxes.float().reshape(-1, 4).t().reshape(-1, 4)\n",
+        "boxes_transposed",
+        "coordinates come first, in the declared shape",
+        "outputs.layout",
+        "coordinate first",
+        kin=("LY1",),
+    ),
+    recipe(
+        BATCH,
+        "        found_boxes = found_boxes.float().reshape(-1, 4).clamp(0, 256)\n",
+        "boxes_clipped",
+        "boxes are clipped to the image",
+        NUMBERS,
+        "clipped",
+        kin=("DE8",),
+    ),
+    recipe(
+        BATCH,
+        "        found_boxes = found_boxes.float().reshape(-1, 4).round()\n",
+        "boxes_rounded",
+        "boxes are whole pixels",
+        NUMBERS,
+        "boxes are wrong by",
+    ),
+    recipe(
+        "boxes.reshape(1, boxes.shape[0], -1, 4).half(),",
+        "boxes.reshape(1, boxes.shape[0], -1, 4).bfloat16().half(),",
+        "candidates_in_bfloat16",
+        "candidates pass through eight bits on their way to the NMS",
+        NUMBERS,
+        "boxes are wrong by",
+        kin=("PR1",),
+    ),
+    model(
+        "return (shifts.view(-1, 1, 4) + cell.view(1, -1, 4)).reshape(-1, 4)",
+        "return (shifts.view(-1, 1, 4) + 0.5 * stride + cell.view(1, -1, 4)).reshape(-1, 4)",
+        "anchors_in_the_middle",
+        "anchors are centred in their cells",
+        NUMBERS,
+        "boxes are wrong by",
+        kin=("DE1",),
+    ),
+    recipe(
+        "in zip(logits, deltas, anchors):",
+        "in zip(logits, deltas, anchors[::-1]):",
+        "levels_reversed",
+        "anchors belong to the level at the other end",
+        "export.loads",
+        "is out of bounds for dimension 0",
+        kin=("DE3",),
+    ),
+    recipe(
+        "in zip(logits, deltas, anchors):",
+        "in list(zip(logits, deltas, anchors))[:-1]:",
+        "last_level_lost",
+        "the coarsest level is left out",
+        "export.recipe",
+        "candidates are chosen otherwise",
+        kin=("DE3",),
+    ),
+    recipe(
+        "torch.topk(level_logits.sigmoid_(), topk, dim=0)",
+        "torch.topk(level_logits.sigmoid_(), topk // 10, dim=0)",
+        "twenty_candidates",
+        "20 candidates a class and level instead of 200",
+        "export.recipe",
+        "candidates are chosen otherwise",
+        kin=("DE5",),
+    ),
+    recipe(
+        "        rows = rows.flatten()\n",
+        "        rows = rows.t().flatten()\n",
+        "rows_by_class",
+        "the chosen rows are read class by class, the scores row by row",
+        NUMBERS,
+        "boxes are wrong by",
+        kin=("DE5",),
+    ),
+    recipe(
+        "level_logits.sigmoid_()",
+        "level_logits.sigmoid_().sigmoid_()",
+        "sigmoid_twice",
+        "sigmoid is applied twice",
+        NUMBERS,
+        "sigmoid",
+        kin=("DE6",),
+    ),
+    recipe(
+        "SCALE_CLAMP = math.log(1000.0 / 16)",
+        "SCALE_CLAMP = math.inf",
+        "exponent_without_limit",
+        "the exponent of a box's size is not limited",
+        "export.recipe",
+        "exponent of box sizes",
+        kin=("DE9",),
+    ),
+    recipe(
+        "x = deltas[:, 0] * widths + centre_x",
+        "x = deltas[:, 0] * heights + centre_x",
+        "offset_by_the_height",
+        "the horizontal offset is scaled with the anchor's height",
+        NUMBERS,
+        "detections that nothing explains",
+    ),
+    model(
+        "BATCH_NORM_EPS = 1e-5",
+        "BATCH_NORM_EPS = 1e-3",
+        "epsilon_of_another_framework",
+        "the normalisation's epsilon is 1e-3",
+        NUMBERS,
+        "scores are wrong",
+    ),
+    model(
+        'F.interpolate(top5, scale_factor=2.0, mode="nearest")',
+        'F.interpolate(top5, scale_factor=2.0, mode="bilinear")',
+        "bilinear_pyramid",
+        "the pyramid is upsampled bilinearly",
+        NUMBERS,
+        "differ",
+    ),
+    seed(
+        "plugins/workers/weights.py",
+        "    network.load_state_dict(declared(network, weights))",
+        "    state = declared(network, weights)\n"
+        '    state = {k: v for k, v in state.items() if "bbox_subnet" not in k}\n'
+        "    network.load_state_dict(state, strict=False)",
+        "box_tower_not_loaded",
+        "missing keys of the checkpoint are ignored",
+        "export.weights",
+        "not hold the declared weights",
+        kin=("EX9",),
+    ),
+    seed(
+        "plugins/workers/weights.py",
+        "return {k: np.asarray(v, np.float32) for k, v in found.items()}",
+        "found = {k: torch.from_numpy(np.asarray(v, np.float32)) for k, v in found.items()}\n"
+        "    return {k: v.bfloat16().float().numpy() for k, v in found.items()}",
+        "weights_read_in_bfloat16",
+        "weights pass through bfloat16 when they are read",
+        NUMBERS,
+        "image, weights or network differ",
+    ),
+    exporter(
+        "            exported = rewrite.Recipe(network, recipe)",
+        "            network.backbone.fpn_output4 = network.backbone.fpn_output3\n"
+        "            exported = rewrite.Recipe(network, recipe)",
+        "two_levels_share_a_layer",
+        "a layer stands in the place of another of the same shape",
+        NUMBERS,
+        "detections are missing",
+    ),
+]

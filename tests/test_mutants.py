@@ -1,0 +1,236 @@
+"""The tool that mutates the judge: a mutant that a test notices, one that none does, one that hangs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.mutants import record
+from tests.mutants.source import Source
+
+HOUSE = Path(__file__).resolve().parent.parent
+MODULE = '''
+"""Text that is not mutated."""
+LIMIT = 3
+
+def within(value):
+    return value < LIMIT
+
+def countdown(count):
+    while count > 0:
+        count = count - 1
+    return count
+
+def unwatched(value: int = 5) -> int:
+    """Nobody calls this."""
+    return value
+'''
+TESTS = """
+from judge.sample import countdown, within
+
+def test_two_is_within():
+    assert within(2) and not within(4)
+
+def test_it_comes_to_its_end():
+    assert countdown(1) == 0
+
+def test_that_fails_on_the_clean_code_kills_nothing():
+    assert within(4)
+"""
+
+
+@pytest.fixture(scope="module")
+def fates(tmp_path_factory):
+    """What becomes of the mutants of a small project: {(before, after): how}."""
+    root = tmp_path_factory.mktemp("project").resolve()
+    for name, text in {"judge/sample.py": MODULE, "tests/test_sample.py": TESTS}.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    (root / "pytest.ini").write_text(
+        "[pytest]\naddopts = --import-mode=importlib\npythonpath = .\n"
+    )
+    words = ["--root", str(root), "--evidence", "judge/sample.py"]
+    command = [sys.executable, "-m", "tests.mutants", *words]
+    environment = {**os.environ, "PYTHONPATH": str(HOUSE), "TMPDIR": str(root)}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = (root / ".artifacts/mutants/judge.sample.py.jsonl").read_text().splitlines()
+    table = [json.loads(row) for row in rows[1:]]
+    told = {tuple(row["key"].split(" | ")[2:4]): row["fate"] for row in table}
+    evidence = json.loads((root / "golden/evidence/mutants.json").read_text(encoding="utf-8"))
+    return told, evidence["files"]["judge/sample.py"]
+
+
+@pytest.mark.parametrize(
+    ("change", "how", "by"),
+    [
+        (("value < LIMIT", "value >= LIMIT"), "killed", "test_two_is_within"),
+        (("return value < LIMIT", "return None"), "killed", "test_two_is_within"),
+        (("3", "-3"), "killed", "test_two_is_within"),  # on import, and so the slow way
+        (("value < LIMIT", "value <= LIMIT"), "survived", ""),
+        (("3", "4"), "survived", ""),
+        (("count - 1", "count + 1"), "hung", ""),
+        (("return value", "return None"), "survived", ""),
+        (("5", "6"), "survived", ""),
+    ],
+)
+def test_the_fate_of_a_mutant_is_told(fates, change, how, by):
+    fate = fates[0][change]
+    assert (fate["how"], fate["by"].split("::")[-1]) == (how, by)
+
+
+def test_a_test_that_fails_on_the_clean_code_is_not_asked(fates):
+    assert fates[0][("value < LIMIT", "value <= LIMIT")]["asked"] == 1
+
+
+def test_the_figures_add_up_and_name_every_survivor(fates):
+    found = fates[1]
+    ends = (found["killed"], found["hung"], found["crashed"], len(found["survived"]))
+    assert sum(ends) == found["mutants"] == len(fates[0])
+    named = [(row["text"], row["after"]) for row in found["survived"]]
+    assert ("return value < LIMIT", "value <= LIMIT") in named
+
+
+def mutated(text: str, folder: Path) -> list:
+    path = folder / "module.py"
+    path.write_text(text, encoding="utf-8")
+    return Source(path).mutants
+
+
+def of(mutants: list) -> set[tuple[str, str]]:
+    return {(mutant.before, mutant.after) for mutant in mutants}
+
+
+@pytest.mark.parametrize(
+    ("code", "before", "after"),
+    [
+        ("a <= b", "a <= b", "a < b"),
+        ("a <= b", "a <= b", "a > b"),
+        ("a == b", "a == b", "a != b"),
+        ("a and b", "a and b", "a or b"),
+        ("not a", "not a", "a"),
+        ("-a", "-a", "a"),
+        ("a * b", "a * b", "a / b"),
+        ("a[b:]", "b:", "b + 1:"),
+        ("a[2:]", "2", "3"),
+        ("a[2:]", "2", "1"),
+        ("f(7)", "7", "8"),
+        ("f(7)", "7", "-7"),
+        ("f(-1)", "-1", "0"),
+        ("f(-1)", "-1", "1"),
+        ("f(True)", "True", "False"),
+        ("f('key')", "'key'", "''"),
+        ("max(a)", "max(a)", "min(a)"),
+        ("a.any()", "a.any()", "a.all()"),
+        ("abs(a)", "abs(a)", "a"),
+        ("b if a else c", "b if a else c", "b if True else c"),
+        ("[b for b in c if a]", "a", "True"),
+    ],
+)
+def test_an_expression_is_changed(code, before, after, tmp_path):
+    assert (before, after) in of(mutated(f"x = {code}\n", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("code", "before", "after"),
+    [
+        ("if a:\n  f()", "if a: f()", "if False: f()"),
+        ("while a:\n  f()", "while a: f()", "while False: f()"),
+        ("raise E", "raise E", "pass"),
+        ("f(x)", "f(x)", "pass"),
+        ("x += 1", "x += 1", "pass"),
+        ("x[0] = 1", "x[0] = 1", "pass"),
+        ("def f(x):\n  x = g(x)", "x = g(x)", "pass"),
+        ("def f(x):\n  return x", "return x", "return None"),
+    ],
+)
+def test_a_statement_is_changed(code, before, after, tmp_path):
+    assert (before, after) in of(mutated(code, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        '"""A docstring."""',
+        "def f(x: 'Row', y: int) -> 'Row': ...",
+        "import a\nfrom b import c",
+        "raise E('text', actual=f'{a + 1}')",
+        "class A:\n  def __str__(self):\n    return 'a'",
+        "x = f'{a + 1}'",
+        "x = 'some words of text'",
+        "@cache(size=3)\ndef f(): ...",
+    ],
+)
+def test_what_decides_nothing_is_left_alone(code, tmp_path):
+    found = mutated(code, tmp_path)
+    assert {mutant.operator for mutant in found} <= {"statement dropped"}
+
+
+def test_every_mutant_compiles_and_leaves_the_module_as_it_was(tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text(MODULE, encoding="utf-8")
+    source = Source(path)
+    clean = source.code()
+    assert all(source.code(mutant) != clean for mutant in source.mutants)
+    assert source.code() == clean
+    assert len({mutant.key for mutant in source.mutants}) == len(source.mutants)
+
+
+ENTRY = {
+    "file": "judge.py",
+    "line": "return a < b",
+    "operator": "boundary",
+    "reason": "never equal",
+}
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """A module with one boundary mutant that survived, and one comparison that was killed."""
+    path = tmp_path / "judge.py"
+    path.write_text("def f(a, b):\n    return a < b\n", encoding="utf-8")
+    source = Source(path)
+    found = record.Record(tmp_path, tmp_path / "found", source, {"": "state"})
+    for mutant in source.mutants:
+        how = "survived" if mutant.operator == "boundary" else "killed"
+        found.add(mutant, how, "", 1)
+    return {"judge.py": source}, {"judge.py": found}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"line": "return a > b"}, "no mutant is boundary: return a > b"),
+        ({"operator": "slice"}, "no mutant is slice"),
+        ({"after": "a == b"}, "no mutant is boundary"),
+        ({"operator": "comparison"}, "is no equivalent: it is killed"),
+    ],
+)
+def test_an_equivalent_that_is_none_is_refused(judged, changes, words):
+    known = [record.Equivalent(**{**ENTRY, **changes})]
+    with pytest.raises(SystemExit, match=words):
+        record.check_equivalents(known, *judged)
+
+
+def test_an_equivalent_is_a_survivor_with_a_reason(judged, tmp_path):
+    record.check_equivalents([record.Equivalent(**ENTRY)], *judged)
+    path = tmp_path / "equivalent.toml"
+    path.write_text('[[equivalent]]\nfile="a"\nline="b"\noperator="c"\nreason=""\n')
+    with pytest.raises(SystemExit, match="entry 1: look at reason"):
+        record.read_equivalents(path)
+
+
+def test_a_fate_is_kept_until_what_decided_it_changes(judged, tmp_path):
+    sources, records = judged
+    again = record.Record(tmp_path, tmp_path / "found", sources["judge.py"], {"": "state"})
+    assert again.fates == records["judge.py"].fates
+    other = record.Record(tmp_path, tmp_path / "found", sources["judge.py"], {"": "other tests"})
+    assert not other.fates
+    (tmp_path / "judge.py").write_text("def f(a, b):\n    return a < b  # changed\n")
+    changed = Source(tmp_path / "judge.py")
+    assert not record.Record(tmp_path, tmp_path / "found", changed, {"": "state"}).fates

@@ -1,0 +1,106 @@
+"""How a training ends, and what it must not do on the side, at the edges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from plugins.checks import training_end as end
+from plugins.checks import training_state as state
+from tests.training_records import failing
+
+# --- the end ---
+
+
+def test_an_end_without_a_count_is_enough_where_any_number_will_do():
+    end.check_finished([[{"event": "FINISHED", "rank": 0}]], code=0)
+    unsaid = [[{"event": "FINISHED", "rank": 0}]]
+    failing(end.check_finished, unsaid, code=0, iterations=1)
+    failure = failing(end.check_finished, [[]], code=0)
+    assert failure.actual == "rank 0 ended with nothing at 0; exit code 0"
+
+
+def test_what_the_software_of_two_ranks_differs_in_is_named():
+    same = [{"torch": "2", "cuda": "12"}] * 2
+    other = [same[0], {"torch": "1", "cuda": "12"}]
+    failure = failing(end.check_same_software, other, same)
+    assert failure.what == "the ranks ran with different versions"
+    assert failure.expected == "torch 2 on every rank"
+    assert failure.actual == "rank 1: torch 1"
+    failure = failing(end.check_same_software, same, [{"tf32": True}, {"tf32": False}, {}])
+    assert failure.what == "the ranks ran with different flags"
+    assert failure.expected == "tf32 True on every rank"
+    lost = [{"tf32": True, "debug": 1}, {"tf32": True}]
+    assert failing(end.check_same_software, same, lost).expected == "debug 1 on every rank"
+
+
+# --- on the side ---
+
+
+def test_flags_of_fp32_are_named_so():
+    failure = failing(
+        state.check_tf32, {"tf32_conv": True, "tf32_matmul": True}, conv=True, matmul=False
+    )
+    assert failure.what == "fp32 ran with other TF32 flags"
+
+
+def test_of_one_step_none_is_left_out():
+    state.check_skipped(0, 1, share=0.0, precision="amp")
+    failing(state.check_skipped, 1, 1, share=0.9, precision="amp")
+
+
+def growth(at, values, granule=0.0, window=100) -> None:
+    state.check_growth(at, values, window=window, granule=granule, what="memory", unit="bytes")
+
+
+def test_three_readings_over_most_of_the_window_are_enough():
+    growth([100, 150, 200], [5, 5, 5])
+    growth([120, 150, 200], [5, 5, 5])  # 0.8 of the window
+    failure = failing(growth, [121, 150, 200], [5, 5, 5])
+    assert failure.actual == "3 readings over 79"
+
+
+def test_what_was_read_before_the_window_does_not_count():
+    growth([0, 99, 100, 150, 200], [0, 0, 5, 5, 5])
+    failing(growth, [0, 99, 100, 150, 200], [0, 0, 5, 5, 6])
+    failing(growth, [99, 150, 200], [5, 5, 5])
+    failing(growth, [100, 150, 200], [0, 5, 5], granule=4.9)
+
+
+@pytest.mark.parametrize("level", [0.0, 1e9, -1e9])
+def test_a_line_may_rise_by_a_granule_whatever_the_level(level):
+    at = np.arange(100, 201, 10)
+    growth(at, level + 10.0 * (at - 100), granule=1000.0)
+    failing(growth, at, level + 10.1 * (at - 100), granule=1000.0)
+    growth(at, level - 10.0 * (at - 100))
+
+
+def test_rounding_of_the_line_is_forgiven_and_no_more():
+    at = np.array([0.0, 50.0, 100.0])
+    growth(at, 1e9 + 0.5 * at / 100)
+    failing(growth, at, 1e9 + 2.0 * at / 100)
+    failing(growth, at, -1e9 + 2.0 * at / 100)
+    growth(at, -1e9 + 0.5 * at / 100)
+    failing(growth, at, 1e-6 * at / 100)
+    failing(growth, at, 1.5e-9 * at / 100)
+    growth(at, 0.5e-9 * at / 100)
+    growth(at, [1e9, 0.0, 1e9 + 0.5])
+    failing(growth, at, [-1e9, -1e9, -1e9 + 1e3], granule=1.0)
+
+
+def test_what_an_evaluation_adds_or_removes_is_a_change():
+    look = {"training": 3, "digest": "a"}
+    for before, after in ((look, {**look, "new": 1}), ({**look, "old": 1}, look)):
+        failing(
+            state.check_modes, [{"iteration": 1, "before": before, "after": after}], evaluations=1
+        )
+
+
+def test_several_changes_of_an_evaluation_are_named_in_one_order():
+    before = {"training": 3, "rng": 0, "flags": 0, "digest": 0}
+    look = {"iteration": 1, "before": before, "after": dict.fromkeys(before, 9)}
+    failure = failing(state.check_modes, [look], evaluations=1)
+    assert failure.actual == (
+        "parameters or buffers; which modules are in training mode; the random state; "
+        "the number of modules in training mode"
+    )
