@@ -101,9 +101,14 @@ def _serve(worker, to_child: int, from_child: int) -> None:
 
 
 def _forget(*roots: str) -> None:
-    """Drop the modules of a session: a worker never sees one, and says so of itself."""
+    """Drop the modules of a session: a worker never sees one, and says so of itself.
+
+    What is installed stays, though the environment may lie in the house.
+    """
     for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None) or "").startswith(roots) and name != "__main__":
+        file = str(getattr(module, "__file__", None) or "")
+        ours = file.startswith(roots) and not file.startswith(sys.prefix + os.sep)
+        if ours and name != "__main__":
             del sys.modules[name]
 
 
