@@ -109,7 +109,7 @@ def text(entries: Iterable[Entry]) -> str:
         silent |= set() if entry.measures else {(lane, clause)}
     lines = [HEAD]
     for (lane, clause), table in sorted(lanes.items()):
-        lines.append(f"[{lane}.{_quoted(clause)}]")
+        lines.append(f"[{_quoted(lane) if '+' in lane else lane}.{_quoted(clause)}]")
         lines += [] if (lane, clause) in silent else [f"{FIGURES} = true"]
         lines += [line for who in sorted(table) for line in _lines(who, sorted(table[who]))]
         lines.append("")

@@ -47,7 +47,7 @@ def rate(one: Mapping[str, Any]) -> str:
 
 def percent(share: float, digits: int = 2) -> str:
     """A share in percent, so many digits, never rounded down to nothing."""
-    return f"{100 * share:.{digits}g} %"
+    return f"{100 * share:.{digits}g} %" if share < 0.995 else f"{100 * share:.4g} %"
 
 
 def summary(root: Path) -> list[tuple[str, str, str]]:

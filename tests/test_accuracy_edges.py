@@ -109,6 +109,18 @@ def test_both_ways_to_score_see_the_same_matches(images):
     assert scored.statistics["AR 1"] == pytest.approx(100.0)
 
 
+def test_precision_is_that_of_all_areas_and_of_a_hundred_detections(images):
+    """Eleven false alarms stand before the one find of the first class."""
+    late = np.tile([200.0, 200, 220, 220], (3, 12, 1))
+    late[0, 11] = late[1, 0] = [10, 20, 40, 60]
+    scores = np.zeros((3, 12))
+    scores[0], scores[1, 0] = np.linspace(0.9, 0.5, 12), 0.5
+    labels = np.repeat([[0], [1], [1]], 12, 1)
+    detections = {"boxes": late, "labels": labels, "scores": scores}
+    precision = accuracy.evaluate(images, detections, CATEGORIES).precision
+    assert precision[0, 0] == pytest.approx([1 / 12, 1.0])
+
+
 def test_nothing_and_strangers_are_not_scored(images, instances):
     failure = failing(accuracy.score, instances, IDS, np.zeros((0, 7)))
     assert failure.what == "there is nothing to score"
@@ -129,6 +141,12 @@ def test_an_image_that_was_left_out_is_named(images):
     failure = failing(accuracy._check_all_scored, scored_on(6), images)
     assert failure.actual == "2 are not among those scored"
     assert failure.worst == ["image 5", "image 7"]
+
+
+def test_a_score_that_leaves_an_image_out_is_no_evaluation(images, monkeypatch):
+    monkeypatch.setattr(accuracy, "score", lambda *_: scored_on(5, 7))
+    failure = failing(accuracy.evaluate, images, found(), CATEGORIES)
+    assert failure.worst == ["image 6"]
 
 
 def test_of_many_images_that_were_left_out_five_are_named(instances):

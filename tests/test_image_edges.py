@@ -198,6 +198,19 @@ def test_a_mistake_must_fit_everywhere():
     assert failing(judge, found).what == "the resized pixels are not the image's"
 
 
+@pytest.mark.parametrize(("levels", "within"), [(2, 1.0), (3, 1.0), (1, 0.0)])
+def test_of_few_grey_levels_a_mistake_is_named_within_its_own_share_of_the_band(levels, within):
+    """A picture of one level has no share: only the exact mistake is named."""
+    y, x, c = np.mgrid[:4, :6, :3]
+    picture = ((x * x + y + c) % levels + 50).astype(np.uint8)
+    for off, named in ((0.9 * within, True), (0.9 * within + 0.2, False)):
+        found = tensor(picture)
+        found[:, :4, :6] = picture.transpose(2, 0, 1)
+        found[0, 1, 2] += np.float32(off)
+        what = failing(judge, found, picture).what
+        assert (what == "the mean is not subtracted") == named
+
+
 # --- boxes ---
 
 GEOMETRY = (100, 50, 400, 100)  # a quarter in x, a half in y
@@ -239,6 +252,10 @@ def test_one_coordinate_that_is_not_finite_leads_nowhere(value):
     found = RIGHT.copy()
     found[1, 2] = value
     failing(images.check_restored, found, BOXES, GEOMETRY, tolerance=0.25)
+
+
+def test_an_image_without_boxes_leads_back():
+    images.check_restored([], [], GEOMETRY, tolerance=0.25)
 
 
 # --- a stream, and categories ---

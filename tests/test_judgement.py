@@ -237,6 +237,17 @@ def test_a_skip_for_what_this_machine_lacks_is_none_unless_it_is_required():
     )
 
 
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [("error", "needs coco"), ("skipped", "see my coco"), ("error", "see my coco")],
+)
+def test_only_a_skip_for_a_need_is_excused(outcome, reason):
+    one = entry(outcome, reason=reason, **REAL)
+    scope = Scope(required=("npu",), absent=("coco",))
+    hole = f"--require npu: not judged on it: outputs.range {outcome}"
+    assert holes(one, entry(**REAL), scope=scope) == [hole]
+
+
 def test_a_failure_on_the_device_is_judged_and_no_hole():
     assert holes(entry("failed", **REAL)) == []
     assert holes(entry("waived", **REAL)) == []

@@ -37,7 +37,7 @@ def outcome(name: str, reason: str = "", **more) -> dict:
 def test_what_is_planned_has_not_run():
     entry = planned()
     assert (entry.outcome, entry.runtime, entry.seconds, entry.attempts) == ("not run", "cpu", 0, 0)
-    assert (entry.measures, entry.chapter) == (False, "outputs")
+    assert (entry.measures, entry.waiver, entry.chapter) == (False, "", "outputs")
     assert (Ledger().self_tests, Ledger().interrupted) == (0, False)
     assert list(books(entry)) == [entry]
 
@@ -97,6 +97,7 @@ def test_what_went_wrong_first_is_the_reason():
 def test_all_phases_take_time_and_the_most_attempts_count():
     entry = after({"outcome": "passed", "attempts": 1}, {"attempts": 3}, {"attempts": 2}, {})
     assert (entry.seconds, entry.attempts, entry.outcome) == (4.0, 3, "passed")
+    assert after(outcome("passed")).attempts == 0
 
 
 def test_what_a_milder_phase_found_is_not_taken_over():
@@ -183,8 +184,8 @@ def test_a_test_may_be_inconclusive_for_as_many_days_as_are_allowed(path, since,
 
 
 def test_a_new_one_is_dated_and_an_answer_ends_it(path):
-    assert late(path, OPEN) == []
-    assert json.loads(path.read_text()) == {"test_a": "2026-03-10"}
+    assert inconclusive.overdue(path, [OPEN], days=3, today=TODAY) == []
+    assert path.read_text() == '{\n "test_a": "2026-03-10"\n}'
     for name in ("passed", "failed", "waived", "stale"):
         stored(path, test_a="2026-03-01", test_b="2026-03-02")
         assert late(path, planned(outcome=name)) == []

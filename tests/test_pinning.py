@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from plugins import pinning
 from plugins.failure import LabError
 from plugins.store import Producer, Store
 
@@ -93,3 +94,51 @@ def test_a_truth_is_not_pinned(tmp_path):
     for value in (1.0, 2.0):
         store.accept("s/t.toml", {"x": value}, producer=referee)
     assert "pinned" not in store.manifest()["s/t.toml"] and store.drift("s/t.toml") == ""
+
+
+def pinned(values, known=None, *, name=NAME, allowed=0.05, reason="r", producer=CARD):
+    return pinning.pin(name, known or {}, values, producer, reason, allowed)
+
+
+def test_only_a_table_of_a_lane_is_pinned():
+    assert pinned({"a": 1})["pinned"] == {"a": 1.0}
+    assert pinned({"a": 1}, name="a/b.csv") == pinned(b"a", name="a/b.toml") == {}
+    assert pinned({"a": 1}, producer=Producer("aie", "cpu", "x86")) == {}
+
+
+def test_numbers_are_pinned_by_dotted_name_and_nothing_else_is():
+    table = {"a": 1, "b": {"c": 2.5, "d": {"e": 3}}, "f": True, "g": "text", "h": [1]}
+    assert pinning.numbers(table) == {"a": 1.0, "b.c": 2.5, "b.d.e": 3.0}
+
+
+PLACE = {"runtime": CARD.runtime, "machine": CARD.machine}
+
+
+def test_a_baseline_may_move_as_far_as_is_allowed_and_no_farther():
+    known = {**pinned({"a": 4.0, "b": 1.0}), **PLACE}
+    for value in (5.0, 3.0):
+        moved = pinned({"a": value, "b": 1.0}, known, allowed=0.25)
+        assert moved["drift"] == {"a": value / 4 - 1, "b": 0.0}
+        assert (moved["pinned"], moved["pinned_on"]) == (known["pinned"], known["pinned_on"])
+    for value in (5.1, 2.9):
+        with pytest.raises(LabError, match="a has moved by"):
+            pinned({"a": value, "b": 1.0}, known, allowed=0.25)
+
+
+def test_from_nothing_every_step_is_a_whole_one():
+    known = {**pinned({"a": 0.0}), **PLACE}
+    assert pinned({"a": 0.0}, known, allowed=0.0)["drift"] == {"a": 0.0}
+    with pytest.raises(LabError, match=r"a has moved by \+100 % since"):
+        pinned({"a": 0.001}, known, allowed=0.99)
+    assert pinned({"a": 0.001}, known, allowed=1.0)["drift"] == {"a": 1.0}
+
+
+def test_a_record_without_a_place_is_of_another():
+    with pytest.raises(LabError, match="it was pinned on  and , and this is NVIDIA A100 and"):
+        pinned({"a": 1.0}, pinned({"a": 1.0}))
+
+
+def test_a_table_without_numbers_has_not_moved():
+    known = {"pinned": {"a": 1.0}, "pinned_on": "today", **PLACE}
+    with pytest.raises(LabError, match="it has other values than what was pinned"):
+        pinned({}, known)

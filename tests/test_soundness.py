@@ -110,8 +110,8 @@ EDGES = [
     ("tolerance.aie.score_logit", "tolerance.aie.score_logit", [0.0, 2.9], [3.0, -0.1]),
     ("tolerance.reference.score_ulp", "tolerance.reference.score_ulp", [0.0, 9.0], [-0.1]),
     ("tolerance.aie.borderline", "tolerance.aie.borderline", [0.0, 0.99], [1.0, -0.1]),
-    ("accuracy.0.floor", "accuracy[0].floor", [100.0, 1.5], [-1.0, 100.1]),
-    ("accuracy.0.allowed_drop", "accuracy[0].allowed_drop", [0.5, 39.9], [-0.1, 40.0]),
+    ("accuracy.0.floor", "accuracy[0].floor", [100.0, 0.5], [-1.0, 100.1]),
+    ("accuracy.0.allowed_drop", "accuracy[0].allowed_drop", [0.0, 39.9], [-0.1, 40.0]),
     ("throughput.0.floor", "throughput[0].floor", [0.1, 1.0], [0.0, -1.0]),
     ("throughput.0.allowed_drop", "throughput[0].allowed_drop", [0.0, 0.99], [1.0, -0.1]),
     ("accuracy.0.derivation", "accuracy[0].derivation", ["a b c d e"], ["a b c d", ""]),
@@ -158,6 +158,18 @@ def test_each_value_has_its_edges(place, key, right, wrong):
         assert key in said((place, value)), value
 
 
+def test_one_quad_may_be_enough_and_none_is_not():
+    assert said(("comparison.0.quads", 1), ("comparison.0.error", 0.49)) == {}
+    assert said(("comparison.0.error", 1 / 256)) == {}
+    assert said(("comparison.0.quads", 0)) == {
+        "comparison[0].quads": "and steps must be at least 1"
+    }
+
+
+def test_without_a_side_no_distance_is_small():
+    assert "tolerance.aie.box_px" in said(("input.sizes", []))
+
+
 def test_both_backends_need_a_tolerance():
     for name in ("reference", "aie"):
         found = said(("tolerance", {name: tolerance()}))
@@ -169,6 +181,14 @@ def test_of_errors_that_do_not_fit_the_looks_no_more_is_said():
     assert list(said(("accuracy.0.paired.looks", []), ("accuracy.0.paired.accept", []))) == [
         "accuracy[0].paired.looks"
     ]
+
+
+def test_a_plan_that_never_decides_is_told_by_that_alone():
+    zeros = [("accuracy.0.paired.looks", [2, 3, 100])]
+    zeros += [(f"accuracy.0.paired.{name}", [0.0] * 3) for name in ("accept", "reject")]
+    found = said(*zeros)
+    assert set(found) == {"accuracy[0].paired.accept", "accuracy[0].paired.reject"}
+    assert all("it would not decide" in what for what in found.values())
 
 
 def test_errors_may_spend_what_confidence_leaves_but_for_rounding():
@@ -194,6 +214,11 @@ def test_errors_may_spend_what_confidence_leaves_but_for_rounding():
 def test_a_device_may_be_passed_once_enough_was_seen(accept, unseen, named):
     found = said(("accuracy.0.paired.accept", accept), ("accuracy.0.paired.unseen", unseen))
     assert ("accuracy[0].paired.accept" in found) is named
+
+
+def test_a_rare_loss_may_be_missed_as_often_as_is_said():
+    halved = [("accuracy.0.floor", 2.0), ("accuracy.0.paired.accept", [0.005, 0.005])]
+    assert said(*halved, ("accuracy.0.paired.unseen", 0.25)) == {}  # 2 images: 0.5^2
 
 
 def test_a_hostile_case_may_show_nothing():

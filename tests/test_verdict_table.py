@@ -66,6 +66,7 @@ def test_waivers_are_named_where_they_decide():
     ]
     assert row(*both)["outcome"] == "stale W-2, W-1 3"
     assert row(entry("waived", waiver="W-1"), entry("failed"))["outcome"] == "failed 1 of 2"
+    assert row(entry(), entry("stale", waiver="W-1"))["outcome"] == "stale W-1 1 of 2"
 
 
 def test_a_row_without_figures_says_what_its_tests_said():
@@ -98,6 +99,10 @@ def test_each_figure_has_a_row_and_its_own_runtime():
     assert (ar["measured"], ar["runtime"]) == ("2 AR", "x")
     other = entry(figures=[figure(2.0, runtime="x"), figure(3.0, runtime="z")])
     assert row(other)["runtime"] == "x + z"
+
+
+def test_a_figure_without_a_name_or_a_unit_is_its_number():
+    assert row(entry(figures=[{"measured": 1.0}]))["measured"] == "1"
 
 
 def lines(*entries: Entry) -> list[str]:
@@ -137,8 +142,7 @@ def test_what_was_not_selected_is_one_line():
 
 
 def test_a_long_cell_is_cut_and_a_toolkit_s_version_left_out():
-    cut = "x" * (judgement.CELL_WIDTH - 3) + "..."
-    whole = "x" * judgement.CELL_WIDTH
+    cut, whole = " " + "x" * 31 + "... ", "x" * 34
     assert cut in lines(entry(expected=whole + "x"))[2]
     assert whole in lines(entry(expected=whole))[2]
     assert " 310P3  " in lines(entry(runtime="310P3 (torch_aie 6.3.rc2)"))[2]

@@ -111,11 +111,11 @@ def _strata(device: Matches, reference: Matches) -> Iterator[str]:
     classes = [f"category {one}" for one in device.objects.categories]
     ours, theirs = (_by_class(one, "all") for one in (device, reference))
     yield from _worst(classes, ours, theirs)[:CLASSES_SHOWN]
+    areas = [area for area in list(AREAS)[1:] if not np.isnan(_by_class(device, area)).all()]
     ours, theirs = (
-        [np.nanmean(_by_class(one, area)) for area in list(AREAS)[1:]]
-        for one in (device, reference)
+        [np.nanmean(_by_class(one, area)) for area in areas] for one in (device, reference)
     )
-    yield from _worst([f"{area} objects" for area in list(AREAS)[1:]], ours, theirs)[:1]
+    yield from _worst([f"{area} objects" for area in areas], ours, theirs)[:1]
     names, weights = _crowdedness(device)
     ours, theirs = (mean_average_precision(one, weights) for one in (device, reference))
     yield from _worst(names, ours, theirs)[:1]

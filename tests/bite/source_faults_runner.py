@@ -87,7 +87,7 @@ RUNNER = [
         "input_in_half",
         "the input passes through fp16",
         NUMBERS,
-        "detections that nothing explains",
+        "times what rounding explains",
         kin=("LY3",),
     ),
     infer(
