@@ -185,7 +185,8 @@ class Timing:
 
     tail: shares of the steps whose longest time is told, as 0.99, with an interval. idle_usage: % of
     an NPU's cores that may be in use before the first step. accounted: share of a call's time that
-    the worker's clock must tell of, and of a new input's that a known one must take.
+    the worker's clock must tell of. known_input: share of a new input's time that one that was seen
+    before must take.
     """
 
     rounds: int
@@ -196,6 +197,7 @@ class Timing:
     idle_usage: float
     tail_confidence: float
     accounted: float
+    known_input: float
 
 
 @dataclass(frozen=True)

@@ -81,9 +81,9 @@ CLOCK = [
     ),
     adapter(
         MARKS,
-        "return found, [round(b, 1) - round(a, 1) for a, b in zip(marks, marks[1:])]",
+        "return found, [round(b, 2) - round(a, 2) for a, b in zip(marks, marks[1:])]",
         "coarse_clock",
-        "the clock has ticks of a tenth of a second",
+        "the clock has ticks of a hundredth of a second",
         "throughput.clock",
         "a copy takes no time",
         kin=("MS7",),
