@@ -172,12 +172,28 @@ def rows(books: Iterable[Entry], rates: Mapping[str, str]) -> list[dict[str, Any
     """One row per subject, clause, backend and figure, as the table and verdict.json show them.
 
     rates: clause -> how often it was wrong about a clean product, in words; see plugins/evidence.py.
+        They are of stand-ins, and a row of hardware says so.
     """
     groups: dict[tuple[str, str, str], list[Entry]] = {}
     for entry in books:
         groups.setdefault((entry.subject, entry.clause, entry.backend), []).append(entry)
-    found = [row for key, group in groups.items() for row in _rows_of(key, group)]
-    return [{**row, "false_alarms": rates.get(row["clause"], NOT_MEASURED)} for row in found]
+    return [
+        {**row, "false_alarms": _rate(group, rates.get(row["clause"], NOT_MEASURED))}
+        for key, group in groups.items()
+        for row in _rows_of(key, group)
+    ]
+
+
+def _rate(group: list[Entry], rate: str) -> str:
+    told = rate != NOT_MEASURED and any(map(_on_hardware, group))
+    return f"{rate} on stand-ins" if told else rate
+
+
+def _on_hardware(entry: Entry) -> bool:
+    if not _ran(entry) or not entry.lanes or entry.runtime in (*ledger.DEVICELESS, ""):
+        return False
+    signs = tuple(STAND_INS[lane][0] for lane in entry.lanes if lane in STAND_INS)
+    return not entry.runtime.startswith(signs)
 
 
 def _ran(entry: Entry) -> bool:

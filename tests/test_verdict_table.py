@@ -147,3 +147,24 @@ def test_a_long_cell_is_cut_and_a_toolkit_s_version_left_out():
     assert whole in lines(entry(expected=whole))[2]
     assert " 310P3  " in lines(entry(runtime="310P3 (torch_aie 6.3.rc2)"))[2]
     assert "(torch_aie 6.3.rc2)" in lines(entry(expected="310P3 (torch_aie 6.3.rc2)"))[2]
+
+
+@pytest.mark.parametrize(
+    ("lanes", "runtime", "outcome", "told"),
+    [
+        (["npu"], "310P3 (6.3)", "passed", True),
+        (["a100"], "NVIDIA A100", "failed", True),
+        (["npu"], "emulated 310P3", "passed", False),
+        (["a100"], "cpu (stand-in)", "passed", False),
+        (["a100"], "no device", "passed", False),
+        (["npu"], "310P3 (6.3)", "skipped", False),
+        ([], "cpu", "passed", False),
+    ],
+)
+def test_a_rate_beside_hardware_says_that_it_is_of_stand_ins(lanes, runtime, outcome, told):
+    found = row(
+        entry(lanes=lanes, runtime=runtime, outcome=outcome), rates={"outputs.range": "0 of 9"}
+    )
+    assert found["false_alarms"] == "0 of 9" + " on stand-ins" * told
+    silent = row(entry(lanes=lanes, runtime=runtime, outcome=outcome))
+    assert silent["false_alarms"] == judgement.NOT_MEASURED
