@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy  # noqa: F401  (cannot be imported twice in a process, and pytester forgets imports)
 import pytest
 
@@ -22,6 +24,9 @@ class Lab(Project):
         monkeypatch.setenv("PATH", self.path)
         for name in FOREIGN:
             monkeypatch.delenv(name, raising=False)
+        # what is compiled goes by size and whole seconds: a chapter that is edited at once would be kept
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
 
     def run(
         self, *arguments: object, child: bool = False, closed: bool = False

@@ -121,6 +121,7 @@ class Running:
             os.environ.clear()
             os.environ.update({**kept, "PATH": project.path, "PYTHONPATH": str(HOUSE), **env})
             sys.path[:0] = [str(project.root / "site")]
+            sys.dont_write_bytecode = True  # as in tests/lab.py
             prepare()
             return pytest.main([*words(*arguments, closed=closed), *HELD])
 
