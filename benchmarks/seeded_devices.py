@@ -124,6 +124,7 @@ def devices(world: World, margin: float) -> Iterator[Device]:
     reference = world.found["reference"]
     yield Device("at the margin: only images lost", reference, margin, every, margin / whole, False)
     yield seeded("one point lost", boxes_off, 1.0, 0.2)
+    yield seeded("one and a half points lost", boxes_off, 1.5, 0.25)
     yield seeded("three points lost", boxes_off, 3.0, 0.3)
     categories = world.objects.categories
     shifted = good.copy()

@@ -45,7 +45,7 @@ def test_every_image_of_val2017_is_there(coco_images, coco_accuracy, shipped):
     checks.check_coverage(coco_images, expected=coco_accuracy.images, category_ids=ids)
 
 
-@pytest.mark.requires("coco", "weights")
+@pytest.mark.requires("coco", "weights", "all_images")
 @pytest.mark.clause("accuracy.map")
 def test_map_on_val2017_holds_what_was_published(
     coco_images, coco_detections, coco_accuracy, shipped, figure, precision_curves, per_class
@@ -58,7 +58,6 @@ def test_map_on_val2017_holds_what_was_published(
 
 
 @pytest.mark.npu
-@pytest.mark.slow
 @pytest.mark.requires("coco", "weights")
 @pytest.mark.clause("accuracy.drop")
 def test_the_device_is_as_accurate_as_the_cpu_on_val2017(decide_on_coco, show_decision):

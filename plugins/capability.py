@@ -28,6 +28,7 @@ VOCABULARY = {
     "detectron2": "detectron2 in the export interpreter",
     "coco": "--coco-root",
     "weights": "--weights",
+    "all_images": "--all-images",
     "export_env": "torch 1.10 in the export interpreter, as the source exports",
 }
 MODULES = ("torch", "torchvision", "torch_aie", "mindietorch", "torch_npu", "detectron2")
@@ -162,6 +163,9 @@ class Capabilities:
 
     def _why_weights(self) -> str:
         return "" if options.get(self._config, "weights") else "--weights is not given"
+
+    def _why_all_images(self) -> str:
+        return "" if options.get(self._config, "all_images") else "--all-images is not given"
 
     def _why_export_env(self) -> str:
         version = self.modules("export").get("torch", {}).get("version", "")

@@ -128,7 +128,7 @@ SETTINGS = (
     Setting("run_slow", "run the tests marked slow", "--run-slow", default=False),
     Setting(
         "all_images",
-        "compare device and CPU on all images, not on as few as decide it",
+        "judge accuracy on all images of a set, not on as few as decide it",
         "--all-images",
         ini=True,
         default=False,

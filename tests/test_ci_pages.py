@@ -149,7 +149,9 @@ def gitlab_faults(page):
 
 def gate_faults(name, script, own):
     """A job judges, sings its canary first, and on hardware of ours requires that hardware."""
-    before = script.partition("make conformance")[0]
+    before, _, after = script.partition("make conformance")
+    if "plugins.certificate verify" not in after:
+        yield f"{name}: takes an exit code for a verdict"
     if "make canary" not in before:
         yield f"{name}: has no canary before its gate"
     if own and not re.search(r"-m (\w+) --require \1\b", script):
@@ -223,6 +225,12 @@ GITHUB, GITLAB = LINT
         ),
         (GITLAB, "npu", lambda j: j.pop("timeout"), "npu: has no time limit"),
         (GITLAB, "npu", lambda j: j.pop("resource_group"), "npu: does not lock its card"),
+        (
+            GITLAB,
+            "a100",
+            lambda j: j["script"].pop(),
+            "a100: takes an exit code for a verdict",
+        ),
         (GITLAB, "a100", lambda j: j["script"].pop(0), "a100: does not begin with set -o pipefail"),
         (
             GITLAB,

@@ -82,15 +82,6 @@ def test_an_image_written_twice_holds_the_second_result(written):
     checks.check_folder(written, {STEM: detections(valid=7)})
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 8, 8), (3, 8, 8)])
-def test_an_input_is_read_back_with_its_batch_axis(tmp_path, shape):
-    tensor = np.arange(192, dtype=np.float32).reshape(shape)
-    result_files.write_input(tmp_path / "a.bin", tensor)
-    assert (tmp_path / "a.bin").stat().st_size == 192 * 4
-    back = result_files.read_input(tmp_path / "a.bin", size=8)
-    assert back.shape == (1, 3, 8, 8) and back.tobytes() == tensor.tobytes()
-
-
 # --- folders ---------------------------------------------------------------------------------
 
 
@@ -188,16 +179,6 @@ def test_swapped_files_are_called_swapped(written, order):
 def test_a_missing_file_is_named(written):
     with pytest.raises(result_files.Refusal, match="gone_0.bin: the file cannot be read"):
         result_files.read(written, "gone")
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float64])
-def test_an_input_of_another_kind_is_refused(tmp_path, dtype):
-    tensor = np.zeros((1, 3, 8, 8), dtype)
-    with pytest.raises(result_files.Refusal, match="the file takes float32"):
-        result_files.write_input(tmp_path / "a.bin", tensor)
-    tensor.tofile(tmp_path / "a.bin")
-    with pytest.raises(result_files.Refusal, match="the input take 768 bytes"):
-        result_files.read_input(tmp_path / "a.bin", size=8)
 
 
 # --- the judge bites -------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The files that the source's scripts exchange: inputs `<stem>.bin`, results `<stem>_{0,1,2}.bin`.
+"""The result files that the source's scripts exchange: `<stem>_{0,1,2}.bin` of each image.
 
 Raw little-endian numbers in C order, no header: nothing in a file says what it holds, so all that
 its length and name can tell is checked here. (What the *values* can tell is the checks' business.)
@@ -123,20 +123,6 @@ def complete(folder: Path | str, stems: Iterable[str]) -> None:
         )
 
 
-def write_input(path: Path | str, tensor: np.ndarray) -> None:
-    """Write a model input, float32 (1, 3, S, S) or (3, S, S); the bytes are the same."""
-    shape = tensor.shape[-1:] * 2
-    _conforms(str(path), tensor, np.dtype("<f4"), ((1,) if tensor.ndim == 4 else ()) + (3,) + shape)
-    _commit(Path(path), tensor)
-
-
-def read_input(path: Path | str, *, size: int) -> np.ndarray:
-    """float32 (1, 3, size, size), writable; raises Refusal for a file of any other length."""
-    data = _bytes(path)
-    _has_size(path, "the input", data, 12 * size * size)
-    return np.frombuffer(data, "<f4").reshape(1, 3, size, size)
-
-
 def _conforms(what: str, array: np.ndarray, dtype: np.dtype, shape: tuple[int, ...]) -> None:
     if array.dtype != dtype or array.shape != shape:
         raise Refusal(
@@ -154,7 +140,7 @@ def _commit(path: Path, array: np.ndarray) -> None:
 def _bytes(path: Path | str) -> bytearray:
     try:
         with open(path, "rb") as file:
-            return bytearray(file.read())  # writable, as torch.from_numpy wants it
+            return bytearray(file.read())
     except OSError as error:
         raise Refusal(
             f"{path}: the file cannot be read ({error.strerror}); run the step that writes it"
