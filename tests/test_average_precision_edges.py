@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from plugins.checks import average_precision, bootstrap
-from plugins.checks.matching import Objects, match
+from plugins.checks.matching import BITS, Matches, Objects, match
 from tests.scenes import scene
 
 # --- precision and recall ---
@@ -39,7 +39,7 @@ def test_precision_is_the_greatest_from_a_recall_on(found, ignored, objects, ste
     assert values == pytest.approx(expected, abs=1e-12)
 
 
-def few(found, rank=None, category=None, counted=(0, 0, 2)) -> SimpleNamespace:
+def few(found, rank=None, category=None, counted=(0, 0, 2)) -> Matches:
     """Matches alike at all thresholds and in all ranges; objects of categories 0 and 2, none of 1."""
     n = len(found)
     category = np.array(category or [0] * n)
@@ -54,18 +54,11 @@ def few(found, rank=None, category=None, counted=(0, 0, 2)) -> SimpleNamespace:
         area,
         crowd,
     )
-    hits = np.broadcast_to(np.array(found, bool)[:, None, None], (n, 4, 10)).copy()
-    edges = np.searchsorted(category, np.arange(4))
-    return SimpleNamespace(
-        objects=objects,
-        category=category,
-        image=np.arange(n) % 4,
-        rank=np.array(rank or [0] * n),
-        found=hits,
-        ignored=np.zeros_like(hits),
-        scores=np.linspace(0.9, 0.1, n),
-        of_category=lambda: [slice(*edge) for edge in zip(edges, edges[1:])],
-    )
+    hits = np.broadcast_to(np.where(found, BITS.sum(), 0)[:, None], (n, 4)).astype(np.uint16)
+    none = np.zeros_like(hits)
+    rank, image = np.array(rank or [0] * n), np.arange(n) % 4
+    boxes, scores = np.zeros((n, 4)), np.linspace(0.9, 0.1, n)
+    return Matches(objects, image, category, rank, boxes, scores, hits, none, np.full(n, -1))
 
 
 def test_a_class_without_objects_has_no_curve_and_no_mean_counts_it():
@@ -92,7 +85,7 @@ def test_each_statistic_is_of_its_thresholds_and_its_range():
     """Found up to IoU 0.5, 0.7 and 0.75; of one range after another."""
     for reached, share in ((1, 10.0), (5, 50.0), (6, 60.0), (10, 100.0)):
         found = few([1], counted=[0])
-        found.found[:, :, reached:] = False
+        found.found[:] = BITS[:reached].sum()
         figures = average_precision.statistics(found)
         assert figures["AP"] == pytest.approx(share) and figures["AR 100"] == pytest.approx(share)
         assert figures["AP50"] == pytest.approx(100.0)
@@ -100,8 +93,8 @@ def test_each_statistic_is_of_its_thresholds_and_its_range():
     for column, area in ((1, "small"), (2, "medium"), (3, "large")):
         found = few([1], counted=[0])
         found.objects.area[:] = {"small": 100.0, "medium": 2000.0, "large": 20000.0}[area]
-        found.found[:] = False
-        found.found[:, column] = True
+        found.found[:] = 0
+        found.found[:, column] = BITS.sum()
         figures = average_precision.statistics(found)
         assert [name for name in figures if figures[name] == pytest.approx(100.0)] == [
             f"AP {area}",
@@ -143,8 +136,7 @@ def slow_map(found, weights) -> list[float]:
             if objects:
                 values += [
                     average_precision.interpolated(
-                        np.repeat(found.found[mine, 0, t], times),
-                        np.repeat(found.ignored[mine, 0, t], times),
+                        *(np.repeat(flags[:, t], times) for flags in found.judged(mine, 0)),
                         objects,
                     ).mean()
                     for t in range(10)

@@ -17,6 +17,10 @@ from plugins.operators import Version
 DECLARED = [Version("torch", "2.0.1", "package"), Version("CANN", "7.0.RC1", "cann")]
 
 
+def test_a_release_has_one_number_unless_another_is_declared():
+    assert DECLARED[0].also == ""
+
+
 def test_what_the_contract_lets_stay_in_torch_may_stay():
     check_placement({}, [])
     check_placement({"aten::topk": 2}, ["aten::topk"])

@@ -38,6 +38,30 @@ def changed(pattern: str, replacement: str) -> str:
 
 def test_the_shipped_contracts_load():
     assert list(contracts.load_all()) == ["retinanet_r50_fpn_3x", "retinanet_shapes"]
+
+
+def test_an_input_has_a_shape_and_a_rule_for_each_side():
+    sizes = [contracts.InputSize(64, 30, 60), contracts.InputSize(32, 15, 31)]
+    given = contracts.Input("input", "float32", "NCHW", [1.0, 2.0, 3.0], sizes)
+    assert given.shape(32) == [1, 3, 32, 32]
+    rule = {"shortest": 15, "longest": 31, "size": 32, "mean": [1.0, 2.0, 3.0]}
+    assert given.preprocess(32) == rule
+    with pytest.raises(StopIteration):
+        given.preprocess(48)
+
+
+def test_what_may_stay_in_torch_is_no_option_of_the_compiler():
+    declared = contracts.load_all()["retinanet_shapes"].compile
+    given = declared.options()
+    assert "left_in_torch" not in given and len(given) == len(vars(declared)) - 1
+    assert given["soc_version"] == declared.soc_version
+
+
+def test_what_a_contract_leaves_out():
+    assert not contracts.Output("a", "float32", [], [], []).optional
+    assert contracts.Weights("seeded", "").seed == 0
+    case = contracts.Case("a", "b", 64, "hostile")
+    assert (case.detections, case.classes) == (0, 0)
     assert operators.load_operators().batch_nms.dtypes == ["float16", "float32", "float64"]
     assert {v.name for v in operators.load_environment().npu} >= {"torch", "CANN"}
     assert operators.load_pipeline().grey_levels > 0
@@ -151,11 +175,11 @@ def test_every_derivation_that_ships_names_a_measurement_or_a_source():
         (
             "^accept = .*$",
             "accept = [0.01]",
-            "accuracy[0].paired.accept: must have one error for each of the 6 looks",
+            "accuracy[0].paired.accept: must have one error for each of the 7 looks",
         ),
         (
             "^reject = .*$",
-            "reject = [0.0, 0.0, 0.0, 0.0, 0.01, 0.0]",
+            "reject = [0.0, 0.0, 0.0, 0.0, 0.0, 0.01, 0.0]",
             "accuracy[0].paired.reject: must not be negative, and not 0 at the last look: "
             "it would not decide",
         ),
@@ -167,7 +191,7 @@ def test_every_derivation_that_ships_names_a_measurement_or_a_source():
         ),
         (
             "^accept = .*$",
-            "accept = [0.0, 0.0, 0.0, 0.005, 0.0, 0.005]",
+            "accept = [0.0, 0.0, 0.0, 0.0, 0.005, 0.0, 0.005]",
             "accuracy[0].paired.accept: begins too early: 400 images miss a rare loss with 0.15",
         ),
         (

@@ -99,7 +99,7 @@ def slow_mistakes(matches: Matches) -> tuple[list, list, list]:
     for row, what in enumerate(matches.what):
         own, other = slow_best(matches, row, True), slow_best(matches, row, False)
         kind, aim = BACKGROUND, -1
-        if what >= 0 or matches.ignored[row, 0, 0]:
+        if what >= 0 or matches.ignored[row, 0] & 1:
             kind = RIGHT
         elif own[0] >= 0.5:
             kind = DUPLICATE
@@ -139,7 +139,7 @@ def slow_ap50(matches: Matches, known: Mistakes, mended: int) -> float:
     rows = [
         [c, -s, bool(w >= 0), bool(i)]
         for c, s, w, i in zip(
-            matches.category, matches.scores, matches.what, matches.ignored[:, 0, 0]
+            matches.category, matches.scores, matches.what, matches.ignored[:, 0] & 1
         )
     ]
     done = set()

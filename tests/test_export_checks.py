@@ -10,7 +10,7 @@ import pytest
 from plugins.checks import export as checks
 from plugins.contracts import Recipe
 from plugins.failure import CheckFailure, Inconclusive
-from plugins.operators import load_weights
+from plugins.operators import Published, load_weights
 from tests.oracles import TOLERANCE, detections, oracle
 
 SUBJECT = "retinanet_r50_fpn_3x"
@@ -37,6 +37,10 @@ def failure_of(check, *arguments, **named) -> CheckFailure:
     with pytest.raises(CheckFailure) as failure:
         check(*arguments, **named)
     return failure.value
+
+
+def test_a_published_file_is_of_no_subject_of_ours_unless_it_is_declared():
+    assert Published("a model zoo's", "5bd44e", "a page").subject == ""
 
 
 def test_rounded_weights_are_no_training():

@@ -98,7 +98,7 @@ def test_an_object_is_found_once_and_by_the_best_detection(tmp_path):
     found = ours(path, hostile_sets.ids_of(document), np.array([row, better]))
     assert found.scores.tolist() == [0.9, 0.5]
     assert found.what.tolist() == [0, -1]
-    assert found.found[:, 0].all(1).tolist() == [True, False]
+    assert found.judged(slice(None), 0)[0].all(1).tolist() == [True, False]
 
 
 @pytest.mark.parametrize(("wrong", "ap"), [(99, 1.0), (100, 0.0)])

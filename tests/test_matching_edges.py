@@ -205,7 +205,8 @@ def test_each_detection_takes_the_best_object_that_is_left(seed):
     for (i, c, a, t), rows in expected.items():
         mine = np.flatnonzero((found.image == i) & (found.category == c))
         assert found.rank[mine].tolist() == list(range(len(rows)))
-        told = zip(found.scores[mine], found.found[mine, a, t], found.ignored[mine, a, t])
+        hit, ignored = (flags[:, t] for flags in found.judged(mine, a))
+        told = zip(found.scores[mine], hit, ignored)
         assert list(told) == [row[:3] for row in rows]
         if a == t == 0:
             assert found.what[mine].tolist() == [row[3] for row in rows]
@@ -236,7 +237,7 @@ def test_how_many_are_matched_together_changes_nothing(monkeypatch, images, rows
 def test_no_detection_matches_nothing():
     objects, table = scene(3)
     found = match(objects, table[:0])
-    assert len(found.what) == 0 and found.found.shape == (0, 4, 10)
+    assert len(found.what) == 0 and found.found.shape == (0, 4)
     assert [mine.stop - mine.start for mine in found.of_category()] == [0, 0, 0]
     assert len(match(objects, np.array([[99, 0, 0, 9, 9, 1.0, 3]])).what) == 0
 

@@ -58,6 +58,11 @@ def test_a_machine_is_found_by_its_cards_name():
     assert TRAINING.machine_of("x86_64 Linux") is None
 
 
+def test_a_subject_is_found_by_its_id():
+    for one in TRAINING.subject:
+        assert TRAINING.subject_of(one.id) is one
+
+
 def test_each_kind_of_device_has_its_own_numbers():
     subject = TRAINING.subject_of("retinanet_resnet50_fpn")
     assert (subject.size("cuda").min_size, subject.size("cpu").min_size) == (800, 240)

@@ -36,8 +36,7 @@ def curves(matches: Matches, area: str = "all", most: int = MOST) -> tuple[np.nd
         if not counted[k]:
             continue
         kept = matches.rank[mine] < most
-        found = matches.found[mine, column][kept]
-        ignored = matches.ignored[mine, column][kept]
+        found, ignored = (flags[kept] for flags in matches.judged(mine, column))
         for t in range(len(THRESHOLDS)):
             precision[t, :, k] = interpolated(found[:, t], ignored[:, t], counted[k])
             recall[t, k] = found[:, t].sum() / counted[k]

@@ -40,9 +40,8 @@ def mean_average_precision(matches: Matches, weights: np.ndarray) -> np.ndarray:
     counts = _weighted_objects(objects, weights)
     for k, mine in enumerate(matches.of_category()):
         classes += counts[k] > 0
-        found = matches.found[mine, ALL]
+        found, ignored = matches.judged(mine, ALL)
         if found.any():
-            ignored = matches.ignored[mine, ALL]
             total += _of_class(matches.image[mine], found, ignored, weights, counts[k])
     with np.errstate(invalid="ignore", divide="ignore"):
         return 100 * total / classes
@@ -66,7 +65,7 @@ def _of_class(image, found, ignored, weights, objects) -> np.ndarray:
     for start in range(0, weights.shape[1], width):
         part = slice(start, start + width)
         some, count = weights[:, part], objects[part]
-        judged = _running(image, at, some)
+        judged, drawn = _running(image, at, some), some[image[at]]
         for t in range(len(THRESHOLDS)):
             rows = np.flatnonzero(found[at, t])
             if len(rows):
@@ -74,7 +73,7 @@ def _of_class(image, found, ignored, weights, objects) -> np.ndarray:
                 passed = judged[rows]
                 if len(out):
                     passed -= _passed(image[out], out, at[rows], some)
-                result[part] += _interpolated(some[image[at[rows]]], passed, count)
+                result[part] += _interpolated(drawn[rows], passed, count)
     return result / (len(THRESHOLDS) * len(RECALLS))
 
 

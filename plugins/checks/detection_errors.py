@@ -15,7 +15,7 @@ import numpy as np
 from plugins.checks.average_precision import ABSENT, curves, interpolated
 from plugins.checks.bootstrap import mean_average_precision
 from plugins.checks.grouping import pairs, places
-from plugins.checks.matching import AREAS, Matches, overlap
+from plugins.checks.matching import AREAS, BITS, Matches, overlap
 
 NEAR, FAR = 0.5, 0.1  # IoU of a find, and of a detection that meant an object at all
 KINDS = ("class", "location", "both", "duplicate", "background", "missed")
@@ -48,7 +48,7 @@ def explain(device: Matches, reference: Matches) -> list[str]:
 def mistakes(matches: Matches) -> Mistakes:
     """Sort the mistakes at IoU 0.5 into their kinds."""
     objects = matches.objects
-    wrong = np.flatnonzero((matches.what < 0) & ~matches.ignored[:, 0, 0])
+    wrong = np.flatnonzero((matches.what < 0) & ~_ignored(matches))
     own, own_at = _nearest(matches, wrong, same_class=True)
     other, other_at = _nearest(matches, wrong, same_class=False)
     cases = [own >= NEAR, other >= NEAR, own >= FAR, other >= FAR]
@@ -61,6 +61,11 @@ def mistakes(matches: Matches) -> Mistakes:
     meant[met[meant] & (meant >= 0)] = -1  # to mend it would find an object twice
     met[meant[meant >= 0]] = True
     return Mistakes(kind, meant, np.flatnonzero(~met & ~objects.crowd))
+
+
+def _ignored(matches: Matches) -> np.ndarray:
+    """(n,): what counts neither for nor against at IoU 0.5, in all areas."""
+    return (matches.ignored[:, 0] & BITS[0]) > 0
 
 
 def _nearest(matches: Matches, rows: np.ndarray, *, same_class: bool) -> tuple:
@@ -87,7 +92,7 @@ def costs(matches: Matches) -> dict[str, float]:
 def _ap50(matches: Matches, known: Mistakes, mended: int) -> float:
     """AP50 in percent with one kind of mistake mended; RIGHT for none."""
     objects, found = matches.objects, matches.what >= 0
-    ignored, category = matches.ignored[:, 0, 0].copy(), matches.category.copy()
+    ignored, category = _ignored(matches), matches.category.copy()
     counted = np.bincount(objects.category[~objects.crowd], minlength=len(objects.categories))
     if mended == MISSED:
         counted -= np.bincount(objects.category[known.unmet], minlength=len(counted))

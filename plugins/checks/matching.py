@@ -24,6 +24,7 @@ from plugins.failure import CheckFailure, LabError
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREAS = {"all": (0, 1e10), "small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e10)}
+BITS = 1 << np.arange(len(THRESHOLDS), dtype=np.uint16)  # a flag for each threshold in one number
 MOST = 100  # detections of one class on one image that count
 # So many at once take some megabytes, which a processor's cache can hold.
 IMAGES, ROWS = 500, 1 << 15
@@ -57,8 +58,8 @@ class Matches:
     """Detections in the order that COCO counts them in: by class, then score, then image.
 
     image, category, rank (n,): indices into those of `objects`, and the place among the
-    detections of the same class and image; found, ignored (n, areas, thresholds): a detection
-    found an object, or counts neither for nor against. what (n,): the object that it found
+    detections of the same class and image; found, ignored (n, areas) uint16, bit t for threshold t: a
+    detection found an object, or counts neither for nor against. what (n,): the object that it found
     at the lowest threshold in all areas, or -1. boxes (n, 4), scores (n,).
     """
 
@@ -71,6 +72,11 @@ class Matches:
     found: np.ndarray
     ignored: np.ndarray
     what: np.ndarray
+
+    def judged(self, mine: slice, area: int) -> tuple[np.ndarray, np.ndarray]:
+        """`found` and `ignored` of some detections in one range of areas, as (n, thresholds) bool."""
+        found, ignored = self.found[mine, area, None], self.ignored[mine, area, None]
+        return (found & BITS) > 0, (ignored & BITS) > 0
 
     def of_category(self) -> list[slice]:
         """Where the detections of each category are."""
@@ -157,7 +163,7 @@ def _excuse_other_sizes(boxes: np.ndarray, found: np.ndarray, excused: np.ndarra
     for start in range(0, len(boxes), ROWS):
         part = slice(start, start + ROWS)
         other = outside(boxes[part, 2] * boxes[part, 3])
-        excused[part] |= ~found[part] & other[:, :, None]
+        excused[part] |= ~found[part] & np.where(other, BITS.sum(dtype=np.uint16), 0)
 
 
 def _counted_order(category: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -215,22 +221,22 @@ def _greedy(
 
     groups: the detections by image, class and descending score.
     """
-    shape = (len(boxes), len(AREAS), len(THRESHOLDS))
-    found, excused = np.zeros(shape, bool), np.zeros(shape, bool)
-    taken = np.zeros((len(objects.area), *shape[1:]), bool)
+    found, excused = (np.zeros((len(boxes), len(AREAS)), np.uint16) for _ in range(2))
+    taken = np.zeros((len(objects.area), len(AREAS), len(THRESHOLDS)), bool)
     what = np.full(len(boxes), -1)
     for one, mine, iou in _rounds(objects, image, category, boxes, groups):
-        who, area, threshold, which, counts = _won(objects, taken, place[one], mine, iou)
-        taken[which, area, threshold] = True
-        found[who, area, threshold] = counts
-        excused[who, area, threshold] = ~counts
-        lowest = (area == 0) & (threshold == 0) & counts
-        what[who[lowest]] = which[lowest]
+        who, which, matched, counts = _won(objects, taken, place[one], mine, iou)
+        some, area, threshold = np.nonzero(matched)
+        taken[which[some, area, threshold], area, threshold] = True
+        found[who], excused[who] = counts @ BITS, (matched & ~counts) @ BITS
+        lowest = counts[:, 0, 0]
+        what[who[lowest]] = which[lowest, 0, 0]
     return found, excused, what
 
 
 def _won(objects: Objects, taken: np.ndarray, one: np.ndarray, mine: np.ndarray, iou: np.ndarray):
-    """What is matched in one round: detections, areas, thresholds, objects, whether it counts.
+    """What is matched in one round: detections (n,), and of each by area and threshold: with which
+    object, whether at all, and whether it counts.
 
     Of the objects that are near enough one that counts goes first, then the nearest, then the last:
     the pairs are sorted so, and the greatest place wins.
@@ -241,9 +247,7 @@ def _won(objects: Objects, taken: np.ndarray, one: np.ndarray, mine: np.ndarray,
     place, past = np.arange(1, len(one) + 1), len(one) + 1
     value = place[:, None] + past * ~objects.ignored[mine]
     best = np.maximum.reduceat(np.where(able, value[:, :, None], 0), starts, axis=0)
-    who, area, threshold = np.nonzero(best)
-    won = best[who, area, threshold]
-    return one[starts][who], area, threshold, mine[won % past - 1], won > past
+    return one[starts], mine[best % past - 1], best > 0, best > past
 
 
 def _rounds(
