@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+from pycocotools.cocoeval import Params
 
 from plugins.checks import grouping, matching
 from plugins.checks.matching import AREAS, THRESHOLDS, Objects, match
@@ -232,6 +233,23 @@ def test_how_many_are_matched_together_changes_nothing(monkeypatch, images, rows
     monkeypatch.setattr(matching, "IMAGES", images)
     monkeypatch.setattr(matching, "ROWS", rows)
     assert equal(match(objects, table), plain)
+
+
+@pytest.mark.parametrize("category", [3, 18, 44])
+def test_detections_of_one_class_alone_are_matched_as_among_others(category):
+    objects, table = scene(3)
+    some, every = match(objects, table[table[:, 6] == category]), match(objects, table)
+    mine = every.of_category()[objects.categories.tolist().index(category)]
+    assert some.scores.tolist() == every.scores[mine].tolist()
+    assert some.found.tolist() == every.found[mine].tolist()
+    assert some.what.tolist() == every.what[mine].tolist()
+
+
+def test_ranges_of_areas_and_limits_are_those_of_coco():
+    known = Params("bbox")
+    assert [list(one) for one in AREAS.values()] == known.areaRng
+    assert list(AREAS) == known.areaRngLbl and matching.MOST == known.maxDets[-1]
+    assert THRESHOLDS.tolist() == known.iouThrs.tolist()
 
 
 def test_no_detection_matches_nothing():

@@ -140,7 +140,7 @@ def match(objects: Objects, table: np.ndarray) -> Matches:
     order = _counted_order(category, table[:, SCORE])
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
-    groups = _groups(image, category, place)
+    groups = _groups(image, place)
     rank = np.empty_like(order)
     rank[groups] = ranks((image * len(objects.categories) + category)[groups])
     if len(rank) and rank.max() >= MOST:
@@ -175,12 +175,11 @@ def _counted_order(category: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return order[np.concatenate(parts)] if parts else order
 
 
-def _groups(image: np.ndarray, category: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """By image, which ascends, then class, then place: sorted where they are, some images at a time."""
+def _groups(image: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """By image, which ascends, then place, and so by class: sorted where they are, some images at a time."""
     groups = np.empty_like(place)
     for part in _some_images(image):
         order = sorted_by(place[part])
-        order = order[sorted_by(category[part][order])]
         groups[part] = part.start + order[sorted_by(image[part][order] - image[part.start])]
     return groups
 
@@ -189,7 +188,7 @@ def _some_images(image: np.ndarray) -> Iterator[slice]:
     """Where the detections of so many images after so many are, in ascending order of image."""
     ends = np.arange(0, image[-1] + IMAGES + 1, IMAGES) if len(image) else []
     edges = np.searchsorted(image, ends).tolist()
-    yield from (slice(*edge) for edge in zip(edges, edges[1:]) if edge[0] < edge[1])
+    yield from (slice(*edge) for edge in zip(edges, edges[1:]))
 
 
 def outside(area: np.ndarray) -> np.ndarray:
