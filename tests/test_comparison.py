@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import hashlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -134,8 +134,22 @@ def test_every_contract_plans_enough_quads_to_decide():
             assert compare(seconds, plan).verdict == "REGRESSED", (contract.id, plan.machine)
 
 
-def test_the_artifacts_take_turns_in_a_worker_of_their_own(monkeypatch):
+class Equipment:
+    """A lab of which only the end and the hashes are told."""
+
+    def __init__(self, told: list) -> None:
+        self.npu, self.told, self.hashes = 0, told, {"model of toy": "the judged"}
+
+    def record(self, name: str, digest: str) -> None:
+        self.hashes[name] = digest
+
+    def close(self) -> None:
+        self.told.append("closed")
+
+
+def test_the_artifacts_take_turns_in_a_worker_of_their_own(monkeypatch, tmp_path):
     told = []
+    lab = Equipment(told)
 
     def subject(name):
         runs = SimpleNamespace(
@@ -144,13 +158,22 @@ def test_the_artifacts_take_turns_in_a_worker_of_their_own(monkeypatch):
             step=lambda backend, turn: told.append(name) or [9.0, 1.0 + turn, 9.0],
         )
         contract = SimpleNamespace(input=SimpleNamespace(sizes=[SimpleNamespace(side=256)]))
-        lab = SimpleNamespace(npu=0, close=lambda: told.append("closed"))
-        return SimpleNamespace(runs=runs, contract=contract, lab=lab)
+        return SimpleNamespace(runs=runs, contract=contract, lab=lab, id="toy")
+
+    def made(contract, unrecorded, given):
+        unrecorded.hashes["model of toy"] = "another"
+        return subject("old")
 
     new = subject("new")
-    judged = SimpleNamespace(lab=new.lab, beside=lambda place, npu: new)
-    monkeypatch.setattr(interleaved, "Subject", lambda *a, **k: subject("old"))
-    found = interleaved.quads(judged, Path("o.ts"), [], process=0, warmup=0, quads=2, steps=2)
+    judged = SimpleNamespace(lab=lab, id="toy", beside=lambda place, npu: new)
+    monkeypatch.setattr(interleaved, "Subject", made)
+    (tmp_path / "o.ts").write_bytes(b"old")
+    file = tmp_path / "o.ts"
+    found = interleaved.quads(judged, file, [], process=0, warmup=0, quads=2, steps=2)
+    assert lab.hashes == {
+        "model of toy": "the judged",
+        "what toy is compared with": hashlib.sha256(b"old").hexdigest(),
+    }
     assert told == [
         *("open new", "open old"),
         *(2 * (["old"] * 2 + ["new"] * 4 + ["old"] * 2)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -64,6 +65,34 @@ def test_more_cards_than_images_leave_some_idle():
 def test_an_image_that_a_card_loses_is_an_error():
     with pytest.raises(LabError, match="7 images were given to npus .0, 1. and 5 came back"):
         npus.Cards(Card(loses=True), [0, 1]).detect(PATHS)
+
+
+@pytest.mark.parametrize("cause", [LabError, KeyboardInterrupt])
+def test_where_one_card_fails_no_other_is_waited_for(cause):
+    ended = threading.Event()
+
+    def fails(backend, paths):
+        raise cause("card 0 is gone")
+
+    def hangs(backend, paths):
+        assert ended.wait(20)
+        raise LabError("the worker was ended")
+
+    cards = npus.Cards(Card(), [0, 1])
+    for one, detect in zip(cards.subjects, (fails, hangs)):
+        one.runs.detect, one.lab.kill = detect, ended.set
+    with pytest.raises(cause, match="card 0 is gone"):
+        cards.detect(PATHS)
+    assert ended.is_set()
+
+
+def test_one_card_is_asked_in_the_thread_that_ctrl_c_reaches():
+    card = Card()
+    threads = []
+    detect = card.runs.detect
+    card.runs.detect = lambda *given: threads.append(threading.current_thread()) or detect(*given)
+    npus.Cards(card, [0]).detect(PATHS)
+    assert threads == [threading.main_thread()]
 
 
 def test_chosen_cards_come_first_then_those_that_are_listed_then_one(tmp_path, monkeypatch):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
 
+from plugins.drivers.cache import file_digest
 from plugins.drivers.subject import Subject
 
 ORDER = ("old", "new", "new", "old")
@@ -30,7 +32,10 @@ def quads(
         process: its number, for the log.
     """
     new = subject.beside(f"against{process}", subject.lab.npu)
-    both = {"new": new, "old": Subject(new.contract, new.lab, given=old)}
+    unrecorded = copy.copy(new.lab)  # the old file is not what is judged
+    unrecorded.hashes = {}
+    both = {"new": new, "old": Subject(new.contract, unrecorded, given=old)}
+    subject.lab.record(f"what {subject.id} is compared with", file_digest(old))
     try:
         for one in both.values():
             one.runs.open("aie", one.contract.input.sizes[0].side)

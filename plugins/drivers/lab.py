@@ -57,7 +57,7 @@ class Lab:
     def beside(self, place: str, npu: int) -> Lab:
         """The same equipment with workers of its own, which use the card `npu`; ends with this."""
         other = copy.copy(self)
-        other.npu, other._place, other._workers = npu, place, {}
+        other.npu, other._place, other._workers, other._beside = npu, place, {}, []
         self._beside.append(other)
         return other
 
@@ -81,6 +81,11 @@ class Lab:
     def record(self, name: str, digest: str) -> None:
         """Keep the SHA-256 of what is judged, or judged with, for the certificate of the run."""
         self.hashes[name] = digest
+
+    def kill(self) -> None:
+        """End the workers of this place in the middle of what they do; who waits for them is told."""
+        for worker in self._workers.values():
+            worker.kill()
 
     def close(self) -> None:
         """End every worker."""

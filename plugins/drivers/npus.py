@@ -77,6 +77,18 @@ def disturbance(before: dict[str, int], *after: dict[str, int], idle: float) -> 
     return ""
 
 
+def _each(jobs: Sequence[tuple[Subject, list[Path]]]) -> list[dict[str, np.ndarray]]:
+    """What each card finds on its images, all at once; if one fails, or on Ctrl-C, all are ended."""
+    with ThreadPoolExecutor(len(jobs)) as threads:
+        waiting = [threads.submit(one.runs.detect, "aie", some) for one, some in jobs]
+        try:
+            return [job.result() for job in waiting]
+        except BaseException:
+            for one, _ in jobs:
+                one.lab.kill()
+            raise
+
+
 class Cards:
     """One subject on several NPUs; the first is the one of its own lab."""
 
@@ -94,10 +106,10 @@ class Cards:
         first.model(), first.lab.library("infer")  # made once, before the others ask for them
         shares = [np.arange(len(paths))[k :: len(self.npus)] for k in range(len(self.npus))]
         work = [(s, share) for s, share in zip(self.subjects, shares) if len(share)]
-        with ThreadPoolExecutor(len(work)) as threads:
-            parts = list(
-                threads.map(lambda job: job[0].runs.detect("aie", [paths[i] for i in job[1]]), work)
-            )
+        jobs = [(one, [paths[i] for i in share]) for one, share in work]
+        parts = (
+            [one.runs.detect("aie", some) for one, some in jobs] if len(jobs) == 1 else _each(jobs)
+        )
         found = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
         found["npu"] = np.concatenate(
             [np.full(len(p["boxes"]), n) for n, p in zip(self.npus, parts)]

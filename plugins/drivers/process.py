@@ -171,7 +171,7 @@ class Worker:
         except (OSError, EOFError, protocol.ProtocolError) as error:
             raise self._gone(late.is_set(), limit, what, error) from None
         except BaseException:  # Ctrl-C in the middle of a frame: the stream cannot be used again
-            self._kill()
+            self.kill()
             self._reap()
             raise
         finally:
@@ -187,7 +187,7 @@ class Worker:
             if time.monotonic() > end:
                 late.set()
             if late.is_set() or process.poll() is not None:
-                self._kill()
+                self.kill()
                 return
 
     def _gone(self, late: bool, limit: float, what: str, error: Exception) -> WorkerError:
@@ -207,7 +207,7 @@ class Worker:
             f"worker '{self.role}' ended during {what} with {_cause(code)}; {where}"
         )
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
         """Kill the child's process group, which outlives a child that has started others."""
         process = self._process
         if process is not None:
@@ -222,7 +222,7 @@ class Worker:
             code = self._process.wait(timeout=GRACE_S)
         except subprocess.TimeoutExpired:
             code = None
-        self._kill()
+        self.kill()
         self._process.wait()
         self._close_streams()
         self._process = None
