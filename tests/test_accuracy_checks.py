@@ -15,7 +15,7 @@ from plugins.checks.accuracy import (
     evaluate,
     image_set,
 )
-from plugins.failure import CheckFailure
+from plugins.failure import CheckFailure, LabError
 
 CATEGORIES = [3, 18]
 BOX = (10.0, 20.0, 50.0, 60.0)  # x1 y1 x2 y2
@@ -139,9 +139,32 @@ def test_an_image_file_that_is_not_there_fails_by_name(tmp_path):
     assert failure.value.actual == "1 are not there"
 
 
-def test_a_set_without_images_fails(tmp_path):
-    with pytest.raises(CheckFailure, match="images of the set are missing"):
+def test_a_set_without_images_is_no_set(tmp_path):
+    with pytest.raises(LabError, match="instances.json: lists no images; unpack"):
         image_set(write(tmp_path, {}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('{"images": [', "is no JSON .Expecting value"),
+        ("[]", "holds no images, annotations and categories"),
+        ('{"images": []}', "holds no images, annotations and categories"),
+        (None, "is no JSON .*No such file"),
+    ],
+)
+def test_a_damaged_instances_file_is_named_with_its_cure(tmp_path, text, sentence):
+    path = tmp_path / "instances.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(LabError, match=f"instances.json: {sentence}.*; unpack the set's"):
+        image_set(path, tmp_path)
+
+
+def test_a_score_that_is_no_number_is_no_padding(images):
+    detections = found(**{**PERFECT, "i9": [(1, BOX, np.nan)]})
+    with pytest.raises(CheckFailure, match="detections are not finite"):
+        evaluate(images, detections, CATEGORIES)
 
 
 def test_a_set_of_another_size_fails(images):

@@ -103,7 +103,7 @@ def test_every_image_has_one_result(images, count):
 def test_both_ways_to_score_see_the_same_matches(images):
     scored = accuracy.evaluate(images, found(), CATEGORIES)
     assert scored.ap == pytest.approx(100.0)
-    matches = accuracy.matched(images, found(), CATEGORIES)
+    (matches,) = accuracy.matched(images, [found()], CATEGORIES)
     assert matches.found.tolist() == scored.matches.found.tolist()
     assert scored.precision.shape == (10, 101, 2)
     assert scored.statistics["AR 1"] == pytest.approx(100.0)

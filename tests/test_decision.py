@@ -115,6 +115,14 @@ def test_a_broken_device_is_asked_for_the_first_look_alone(ask):
     assert subject.asked == [("aie", 10), ("reference", 10)]
 
 
+def test_each_look_ends_with_a_part_of_a_set_so_that_no_image_is_found_twice():
+    chunk = fixture.CHUNK
+    for contract in load_all().values():
+        for asked in contract.accuracy:
+            assert [n % chunk for n in asked.paired.looks] == [0] * len(asked.paired.looks)
+            assert asked.images % chunk == 0
+
+
 def test_all_images_are_one_flag_away(ask):
     found, subject = ask(0.0, whole=True)
     assert (found.last.verdict, found.last.images) == ("PASS", 40)

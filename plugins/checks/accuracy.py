@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from plugins.checks.average_precision import NAMES, statistics
-from plugins.checks.matching import Matches, match, read_objects
+from plugins.checks.matching import Matches, Objects, match, read_objects
 from plugins.failure import CheckFailure, LabError
 
 
@@ -42,18 +43,32 @@ class Accuracy:
 
 def image_set(annotations: Path, folder: Path, limit: int = 0) -> ImageSet:
     """Read a set's image list; CheckFailure if files are missing, so that nothing shrinks it."""
-    coco = _quiet(COCO, str(annotations))
-    ids = sorted(coco.getImgIds())[: limit or None]
-    files = {i: folder / coco.loadImgs(i)[0]["file_name"] for i in ids}
+    document = _document(annotations)
+    names = {one["id"]: one["file_name"] for one in document["images"]}
+    files = {i: folder / names[i] for i in sorted(names)[: limit or None]}
+    if not files:
+        raise LabError(f"{annotations}: lists no images; unpack the set's annotations again")
     absent = [str(path.name) for path in files.values() if not path.is_file()]
-    if absent or not files:
+    if absent:
         raise CheckFailure(
             "images of the set are missing",
             expected=f"the {len(files)} images that {annotations} lists, in {folder}",
             actual=f"{len(absent)} are not there",
             worst=absent,
         )
-    return ImageSet(annotations, files, sorted(coco.getCatIds()))
+    return ImageSet(annotations, files, sorted(one["id"] for one in document["categories"]))
+
+
+def _document(annotations: Path) -> dict:
+    """An instances file; a LabError with the cure for what is none."""
+    try:
+        document = json.loads(annotations.read_text(encoding="utf-8"))
+        if isinstance(document, dict) and {"images", "annotations", "categories"} <= set(document):
+            return document
+        wrong = "holds no images, annotations and categories"
+    except (OSError, ValueError) as error:
+        wrong = f"is no JSON ({error})"
+    raise LabError(f"{annotations}: {wrong}; unpack the set's annotations again")
 
 
 def check_coverage(images: ImageSet, *, expected: int, category_ids: Sequence[int] = ()) -> None:
@@ -85,11 +100,14 @@ def evaluate(images: ImageSet, detections: Mapping[str, np.ndarray], category_id
 
 
 def matched(
-    images: ImageSet, detections: Mapping[str, np.ndarray], category_ids: Sequence[int]
-) -> Matches:
-    """As `evaluate`, by our own engine alone and without the figures."""
-    table = table_of(images, detections, category_ids)
-    return _matched(images.annotations, list(images.images), table)
+    images: ImageSet, several: Sequence[Mapping[str, np.ndarray]], category_ids: Sequence[int]
+) -> list[Matches]:
+    """As `evaluate`, of several detectors on one set, by our own engine alone, without the figures."""
+    objects = read_objects(images.annotations, list(images.images))
+    return [
+        _matched(images.annotations, objects, table_of(images, one, category_ids))
+        for one in several
+    ]
 
 
 def table_of(
@@ -104,7 +122,7 @@ def table_of(
             expected=f"{len(ids)} images, each once",
             actual=f"{len(boxes)} results",
         )
-    image, row = np.nonzero(scores > 0)
+    image, row = np.nonzero(~(scores <= 0))  # NaN is no padding
     corners, labels = boxes[image, row], labels[image, row].astype(np.int64)
     if ((labels < 0) | (labels >= len(category_ids))).any():
         raise CheckFailure(
@@ -130,7 +148,7 @@ def score(annotations: Path, ids: Sequence[int], table: np.ndarray) -> Accuracy:
     table: (n, 7) float64: image id, x, y, width, height in px, score, category id.
     pycocotools computes the figures, our own engine does so again; a LabError where they differ.
     """
-    matches = _matched(annotations, ids, table)
+    matches = _matched(annotations, read_objects(annotations, ids), table)
     coco = _quiet(COCO, str(annotations))
     evaluation = COCOeval(coco, _quiet(coco.loadRes, table), "bbox")
     evaluation.params.imgIds = list(ids)
@@ -153,13 +171,15 @@ def check_agreement(
         )
 
 
-def _matched(annotations: Path, ids: Sequence[int], table: np.ndarray) -> Matches:
-    _check_ids(annotations, ids, table)
+def _matched(annotations: Path, objects: Objects, table: np.ndarray) -> Matches:
+    _check_ids(annotations, objects.images, table)
     if not len(table):
         raise CheckFailure(
-            "there is nothing to score", expected="detections", actual=f"none on {len(ids)} images"
+            "there is nothing to score",
+            expected="detections",
+            actual=f"none on {len(objects.images)} images",
         )
-    return match(read_objects(annotations, ids), np.asarray(table, np.float64))
+    return match(objects, np.asarray(table, np.float64))
 
 
 def _check_all_scored(found: Accuracy, images: ImageSet) -> None:

@@ -56,7 +56,7 @@ class Decision:
 
 def decide(
     looks: Sequence[Look],
-    matched: Callable[[int], tuple[Matches, Matches]],
+    matched: Callable[[int], Sequence[Matches]],
     *,
     margin: float,
     resamples: int,
