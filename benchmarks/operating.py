@@ -58,17 +58,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows.append(_row(world, device, looks, asked, given.trials, given.linear))
         print(_line(rows[-1]), flush=True)
     if given.out:
-        _write(given, rows)
+        paired = asked.paired
+        plan = {"looks": paired.looks, "accept": paired.accept, "reject": paired.reject}
+        _write(given, plan, rows)
     return 0
 
 
-def _write(given: argparse.Namespace, rows: list[dict]) -> None:
+def _write(given: argparse.Namespace, plan: dict, rows: list[dict]) -> None:
     """All rows, or with --only these in the place of those of the same name."""
     if given.only and given.out.is_file():
         names = {row["device"] for row in rows}
         known = json.loads(given.out.read_text())["devices"]
         rows = [row for row in known if row["device"] not in names] + rows
-    text = json.dumps({"provenance": _provenance(given), "devices": rows}, indent=1)
+    about = {"provenance": _provenance(given), "plan": plan, "devices": rows}
+    text = json.dumps(about, indent=1)
     given.out.write_text(text + "\n")
 
 

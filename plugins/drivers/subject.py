@@ -10,7 +10,7 @@ from typing import Optional
 import numpy as np
 
 from plugins.contracts import Contract
-from plugins.drivers.cache import file_digest, sources
+from plugins.drivers.cache import arrays_digest, file_digest, sources
 from plugins.drivers.lab import Lab
 from plugins.drivers.process import WorkerError
 from plugins.drivers.runs import Runs, attempt
@@ -207,11 +207,10 @@ class Subject:
             self.spec,
             self.recipe,
             weights_key,
-            file_digest(picture.path),
-            picture.side,
+            dataclasses.asdict(self.contract.stock),
+            arrays_digest([self.prepared(picture)[0]]),
             band,
-            dataclasses.asdict(self.contract.input),
-            sources(*ORACLE_SOURCES, "images"),
+            sources(*ORACLE_SOURCES),
         ]
 
         def make(path: Path) -> None:
@@ -241,10 +240,10 @@ class Subject:
 
     def stages(self, picture: Picture, samples: int, source: str) -> dict[str, np.ndarray]:
         """Samples of what the network computes on its way; see workers/stages.py."""
-        key = [self.spec, self.weights_key(), file_digest(picture.path), picture.side, samples]
-        key += [dataclasses.asdict(self.contract.input), dataclasses.asdict(self.contract.stock)]
+        key = [self.spec, self.weights_key(), arrays_digest([self.prepared(picture)[0]]), samples]
+        key += [dataclasses.asdict(self.contract.stock)]
         key += [source, self.detectron2(), self.lab.python("export")]
-        key += [sources(*STAGE_SOURCES, "images")]
+        key += [sources(*STAGE_SOURCES)]
 
         def make(path: Path) -> None:
             self.lab.tell(f"stages of {self.id} for {picture.name} at {picture.side}, {source}")
