@@ -220,3 +220,10 @@ def test_errors_are_spent_by_the_looks_that_were_taken():
     assert Decision(LOOKS, [None] * 3).spent == pytest.approx((0.06, 0.09))
     (only,) = sequential.only_the_last(LOOKS)
     assert only == Look(30, pytest.approx(0.06), pytest.approx(0.09))
+
+
+def test_a_look_that_may_tell_nothing_has_no_detectable_loss(resampled):
+    device, reference = with_values(40.0, even()), with_values(41.0, even())
+    plan = {"margin": 3.0, "accept": 0.0, "reject": 0.0, "resamples": 7, "seed": 8}
+    found = noninferiority.compare(device, reference, **plan)
+    assert np.isnan(found.detectable) and found.verdict == "INCONCLUSIVE"

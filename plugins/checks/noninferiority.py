@@ -26,7 +26,7 @@ class Paired:
 
     low bounds it with the error `reject`, high with the error `accept`; an error of 0 is no bound.
     `detectable` is the loss that as many images as these would tell from none at all, with a power
-    of 90 %.
+    of 90 %; NaN where neither may be told.
     """
 
     device: Matches
@@ -87,7 +87,8 @@ def compare(
     resampled = mean_average_precision(reference, weights) - mean_average_precision(device, weights)
     resampled = resampled[np.isfinite(resampled)]
     lost = statistics(reference)["AP"] - statistics(device)["AP"]
-    factor = NormalDist().inv_cdf(1 - (reject or accept)) + NormalDist().inv_cdf(POWER)
+    error, normal = reject or accept, NormalDist()
+    factor = normal.inv_cdf(1 - error) + normal.inv_cdf(POWER) if error else float("nan")
     return Paired(
         device,
         reference,

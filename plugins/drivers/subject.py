@@ -213,7 +213,7 @@ class Subject:
             sources(*ORACLE_SOURCES),
         ]
 
-        def make(path: Path) -> None:
+        def make() -> dict[str, np.ndarray]:
             self.lab.tell(f"float64 oracle of {self.id} for {picture.name} at {picture.side}")
             reply = self.lab.call(
                 "export",
@@ -227,12 +227,9 @@ class Subject:
                 library=self.lab.library("export"),
                 arrays={"image": self.prepared(picture)[0]},
             )
-            with open(path, "wb") as file:
-                np.savez(file, **reply.arrays)
+            return reply.arrays
 
-        path = self.lab.cache.file("oracle", "oracle.npz", key, make)
-        with np.load(path) as content:
-            return {k: content[k] for k in content.files}
+        return self.lab.cache.arrays("oracle", key, make)[0]
 
     def detectron2(self) -> str:
         """Revision and version of the export interpreter's detectron2; empty without one."""
@@ -245,7 +242,7 @@ class Subject:
         key += [source, self.detectron2(), self.lab.python("export")]
         key += [sources(*STAGE_SOURCES)]
 
-        def make(path: Path) -> None:
+        def make() -> dict[str, np.ndarray]:
             self.lab.tell(f"stages of {self.id} for {picture.name} at {picture.side}, {source}")
             reply = self.lab.call(
                 "export",
@@ -259,12 +256,9 @@ class Subject:
                 library=self.lab.library("export"),
                 arrays={"image": self.prepared(picture)[0]},
             )
-            with open(path, "wb") as file:
-                np.savez(file, **reply.arrays)
+            return reply.arrays
 
-        path = self.lab.cache.file("stages", "stages.npz", key, make)
-        with np.load(path) as content:
-            return {k: content[k] for k in content.files}
+        return self.lab.cache.arrays("stages", key, make)[0]
 
     def once(self, key: object, make):
         """Compute once in a session; a failure is remembered too, as the same sentence."""
