@@ -65,12 +65,14 @@ def test_the_loss_falls_as_under_other_seeds(small_run, recorded_curves, trainin
 @pytest.mark.slow
 @pytest.mark.requires("cuda", "coco")
 @pytest.mark.clause("training.target")
-def test_the_recipe_reaches_its_target(target_curve, training, curve, figure):
+def test_the_recipe_reaches_its_target(target_launches, training, curve, figure):
     """The published mAP is a first crossing of this target, two epochs after the rate's first drop."""
-    recipe = training.recipe
-    figure("mAP at the crossing", target_curve[-1]["map"], expected=f">= {recipe.target_map}")
-    figure("epochs", len(target_curve), expected="18 in the source, on 1x8")
-    figure("e2e_time", sum(one["seconds"] for one in target_curve), "s")
-    epochs, maps = zip(*((one["epoch"], 100 * one["map"]) for one in target_curve))
+    recipe, scored = training.recipe, [one for one in target_launches if one["map"] is not None]
+    figure("mAP at the crossing", scored[-1]["map"], expected=f">= {recipe.target_map}")
+    figure("epochs", len(scored), expected="18 in the source, on 1x8")
+    figure("e2e_time", sum(one["seconds"] for one in target_launches), "s")
+    figure("first launch", target_launches[0]["begun"])
+    figure("killed launches", len(target_launches) - len(scored))
+    epochs, maps = zip(*((one["epoch"], 100 * one["map"]) for one in scored))
     curve("mAP by epoch", epochs, maps, xlabel="epoch", ylabel="mAP", unit="%")
-    check_target(target_curve, target=recipe.target_map, epochs=recipe.epochs)
+    check_target(scored, target=recipe.target_map, epochs=recipe.epochs)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from fixtures import training_target
 from fixtures.training_plans import ImageFolder, Plans
 from fixtures.training_set import write_training_set
-from fixtures.training_target import train_to
+from fixtures.training_target import scored, train_to, training_key
+from plugins import capability
+from plugins.drivers import cache
 from plugins.drivers.training import launch
 from plugins.training import load_training
+from plugins.training_device import TrainingDevice
 
 LENGTH, TARGET = 10, 0.9  # iterations an epoch; mAP
 
@@ -59,10 +66,11 @@ def trained(trainer, held_out, folder, epochs=9) -> list:
 
 def test_it_stops_at_the_crossing_and_keeps_the_whole_curve(held_out, tmp_path):
     trainer = Trainer(held_out, [0.0, 0.5, 1.0, 1.0])
-    curve = trained(trainer, held_out, tmp_path / "run")
+    launches = trained(trainer, held_out, tmp_path / "run")
+    curve = scored(launches)
     assert [one["epoch"] for one in curve] == [0, 1, 2]
     assert curve[0]["map"] == 0 < curve[1]["map"] < TARGET <= curve[2]["map"] == pytest.approx(1)
-    assert json.loads((tmp_path / "run" / "curve.json").read_text()) == curve
+    assert json.loads((tmp_path / "run" / "launches.json").read_text()) == launches == curve
     assert [plan["iterations"] for plan in trainer.plans] == [10, 20, 30]
     assert [plan["evaluate"]["at"] for plan in trainer.plans] == [[10], [20], [30]]
 
@@ -78,17 +86,58 @@ def test_a_killed_training_goes_on_in_the_epoch_that_it_lost(held_out, tmp_path)
     trainer = Trainer(held_out, [0.0, 0.5, 1.0], killed_in=1)
     with pytest.raises(KeyboardInterrupt):
         trained(trainer, held_out, tmp_path)
-    assert len(json.loads((tmp_path / "curve.json").read_text())) == 1
-    curve = trained(trainer, held_out, tmp_path)
-    assert [one["epoch"] for one in curve] == [0, 1, 2]
+    launches = trained(trainer, held_out, tmp_path)
+    assert [one["epoch"] for one in scored(launches)] == [0, 1, 2]
+    assert [one["epoch"] for one in launches] == [0, 1, 1, 2]
     assert [plan["iterations"] for plan in trainer.plans] == [10, 20, 20, 30]
     assert trainer.plans[2]["resume"] == trainer.plans[0]["checkpoint"]["path"]
 
 
-def test_a_training_that_met_its_target_is_not_trained_again(held_out, tmp_path):
-    trained(Trainer(held_out, [1.0]), held_out, tmp_path)
-    again = Trainer(held_out, [])
-    assert len(trained(again, held_out, tmp_path)) == 1 and not again.plans
+def test_the_seconds_of_a_killed_launch_count_until_its_last_sign_of_life(held_out, tmp_path):
+    trainer = Trainer(held_out, [0.0, 1.0], killed_in=1)
+    with pytest.raises(KeyboardInterrupt):
+        trained(trainer, held_out, tmp_path)
+    begun = (tmp_path / "launches.json").stat().st_mtime
+    os.utime(tmp_path / "checkpoint", (begun + 40, begun + 40))
+    seconds = [one["seconds"] for one in trained(trainer, held_out, tmp_path)]
+    assert seconds == [60, pytest.approx(40, abs=0.01), 60]
+
+
+def test_a_training_that_ended_is_no_result_of_today_and_is_trained_again(held_out, tmp_path):
+    earlier = trained(Trainer(held_out, [0.5, 1.0]), held_out, tmp_path)
+    again = Trainer(held_out, [1.0])
+    launches = trained(again, held_out, tmp_path)
+    assert len(earlier) == 2 and len(launches) == len(again.plans) == 1
+    assert again.plans[0]["resume"] is None
+
+
+def lane_on(name: str = "NVIDIA A100-SXM4-40GB", count: int = 1, torch: str = "2.11.0"):
+    """As much of a lane as decides what a training may go on with."""
+    found = SimpleNamespace(modules=lambda role: {"torch": {"origin": "", "version": torch}})
+    config = SimpleNamespace(stash={capability.KEY: found})
+    return SimpleNamespace(config=config, device=TrainingDevice("cuda", count, name, 40, "sm_80"))
+
+
+@pytest.mark.parametrize(
+    "other", [{"name": "NVIDIA H200"}, {"count": 2}, {"torch": "2.0.1+cu117"}], ids=str
+)
+def test_another_card_or_torch_does_not_go_on_with_a_training(other, held_out):
+    plan = {"data": held_out.table(), "network": {"backbone": ""}}
+    assert training_key(lane_on(), plan) == training_key(lane_on(), plan)
+    assert training_key(lane_on(**other), plan) != training_key(lane_on(), plan)
+
+
+def test_another_trainer_or_other_images_do_not_either(held_out, tmp_path, monkeypatch):
+    plan = {"data": {"annotations": str(tmp_path / "set.json")}, "network": {"backbone": ""}}
+    shutil.copy(held_out.annotations, tmp_path / "set.json")
+    shutil.copytree(training_target.TRAINER, tmp_path / "training")
+    monkeypatch.setattr(training_target, "TRAINER", tmp_path / "training")
+    monkeypatch.setattr(cache, "WORKERS", tmp_path)
+    keys = [training_key(lane_on(), plan)]
+    for path in (tmp_path / "training" / "loop.py", tmp_path / "set.json"):
+        path.write_text(path.read_text() + " ")
+        keys.append(training_key(lane_on(), plan))
+    assert len(set(keys)) == 3
 
 
 def test_it_gives_up_after_its_epochs(held_out, tmp_path):
@@ -114,7 +163,7 @@ def test_two_real_epochs_are_one_training(held_out, tmp_path):
         rank = runs[-1].ranks[0]
         return rank.arrays[f"eval{plan['iterations']}_table"], runs[-1].seconds
 
-    curve = train_to(2.0, 2, plan, held_out, tmp_path / "kept", launched)
+    curve = scored(train_to(2.0, 2, plan, held_out, tmp_path / "kept", launched))
     epochs = [set(run.ranks[0].arrays["epochs"].tolist()) for run in runs]
     assert len(curve) == 2 and epochs == [{0}, {1}]
     assert all(one["seconds"] > 0 and 0 <= one["map"] <= 1 for one in curve)
