@@ -32,13 +32,14 @@ def check_not_slower(
 ) -> None:
     """A rate (img/s) is at least its baseline less `drop`.
 
-    A rate of one class of machines says nothing of another, so none is borrowed: without a baseline
-    a stand-in's rate is only reported, and a card's, where one is `required`, is inconclusive.
+    A rate of one class of machines, on one set of images, says nothing of another, so none is borrowed:
+    without a baseline a stand-in's rate is only reported, and a card's, where one is `required`, is
+    inconclusive.
     """
     if baseline is None and required:
         raise Inconclusive(
-            f"{name} of {rate:.4g} img/s has no baseline on this class of machines; record one there "
-            "by --update-golden REASON"
+            f"{name} of {rate:.4g} img/s has no baseline on this class of machines with these images and "
+            "weights; record one by --update-golden REASON and the same --coco-root and --backbone"
         )
     if baseline is None or rate >= baseline[name] * (1 - drop):
         return

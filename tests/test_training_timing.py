@@ -1,0 +1,54 @@
+"""Baselines of the training lane: of a card, a configuration, a precision, images and weights."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from fixtures.training_plans import contents
+from fixtures.training_timing import baseline_name
+
+PLACE = "retinanet_resnet50_fpn/NVIDIA-A100-SXM4-40GB-40-GiB-sm_80"
+
+
+@pytest.fixture
+def plan(tmp_path) -> dict:
+    for name in ("set.json", "weights.pth"):
+        (tmp_path / name).write_text(name)
+    return {
+        "data": {"annotations": str(tmp_path / "set.json")},
+        "network": {"backbone": str(tmp_path / "weights.pth")},
+    }
+
+
+def named(plan: dict, **other) -> str:
+    """The baseline of a run of that plan."""
+    run = {
+        "subject": SimpleNamespace(id="retinanet_resnet50_fpn"),
+        "device": "NVIDIA A100-SXM4-40GB (40 GiB, sm_80)",
+        "configuration": SimpleNamespace(name="1x1"),
+        "precision": SimpleNamespace(name="fp32"),
+        "on_coco": False,
+        "read": contents(plan),
+    }
+    return baseline_name(SimpleNamespace(**{**run, **other}))
+
+
+def test_a_baseline_says_its_card_its_configuration_and_its_data(plan):
+    start = f"{PLACE}/1x1-fp32-"
+    assert named(plan).startswith(f"{start}synthetic-") and named(plan).endswith(".toml")
+    assert named(plan, on_coco=True).startswith(f"{start}coco-")
+    assert named(plan) == named(plan)
+
+
+@pytest.mark.parametrize("file", ["set.json", "weights.pth"])
+def test_other_images_or_weights_have_no_baseline_by_the_same_paths(plan, tmp_path, file):
+    before = named(plan)
+    (tmp_path / file).write_text("another")
+    assert named(plan) != before
+
+
+def test_seeded_weights_are_no_backbone(plan):
+    plan["network"]["backbone"] = ""
+    assert contents(plan)["weights"] == "seeded"
