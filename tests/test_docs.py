@@ -13,9 +13,10 @@ import pytest
 
 HOUSE = Path(__file__).resolve().parent.parent
 ENGLISH = ("README.md", "docs/npu.md", "docs/a100.md")
-ALONE = ("docs/training.md",)  # in one language
+# In one language.
+ALONE = ("docs/training.md", "docs/ci.md", "docs/certificate.md", "docs/parity.md")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"(make|pytest|\.venv[\w-]*/bin/python)( |$)")
+COMMAND = re.compile(r"(make|pytest|python3?|\.venv[\w-]*/bin/python)( |$)")
 # Programs of the machine: what they do there is not ours to try.
 HOST = {"npu-smi", "nvidia-smi", "source", "cat", "ls", "md5sum", "sha256sum"}
 # What only a user has, and what only a file of ours has that a command makes.
@@ -59,17 +60,16 @@ def fault(command: str, usage: str) -> str:
         return ""
     if words[0] == "make":
         return _make_fault(words[1:])
-    if words[0] != "pytest" and not re.fullmatch(r"\.venv[\w-]*/bin/python", words[0]):
+    if not re.fullmatch(r"\.venv[\w-]*/bin/python", words[0]):
         return f"{words[0]} is no program that the page may assume"
     if words[1] == "-c":
         compile(words[2], command, "exec")
         return ""
     if words[1:2] == ["-m"] and (HOUSE / words[2].replace(".", "/")).with_suffix(".py").is_file():
         return ""
-    words = words[1:] if words[0] == "pytest" else words[2:]
-    if words[0] == "pip":
-        return "" if words[1] == "install" else "pip is only for installing"
-    return _pytest_fault(words[words[0] == "pytest" :], usage)
+    if words[2] == "pip":
+        return "" if words[3] == "install" else "pip is only for installing"
+    return _pytest_fault(words[3:], usage)
 
 
 def _make_fault(words: list[str]) -> str:
@@ -108,25 +108,34 @@ def test_a_command_of_a_page_can_be_typed(command, usage):
     assert fault(command, usage) == ""
 
 
+PYTEST = ".venv/bin/python -m pytest"
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
         ("make no-such-target", "the Makefile has no no-such-target"),
         ("make test NOTHING=1", "the Makefile has no NOTHING"),
-        ("pytest --no-such-option", "pytest has no option --no-such-option"),
-        (".venv/bin/python -m pytest -m tpu", "there is no marker tpu"),
-        ("pytest conformance/test_nothing.py", "there is no conformance/test_nothing.py"),
-        ("pytest -o interpreter_none=x", "there is no setting interpreter_none=x"),
-        ("pytest --weights=other.pkl", "other.pkl is no file that a reader of this page has"),
+        (f"{PYTEST} --no-such-option", "pytest has no option --no-such-option"),
+        (f"{PYTEST} -m tpu", "there is no marker tpu"),
+        (f"{PYTEST} conformance/test_nothing.py", "there is no conformance/test_nothing.py"),
+        (f"{PYTEST} -o interpreter_none=x", "there is no setting interpreter_none=x"),
+        (f"{PYTEST} --weights=other.pkl", "other.pkl is no file that a reader of this page has"),
         (
-            "pytest --weights coco",
+            f"{PYTEST} --weights coco",
             "write --weights=...: pytest takes what follows a blank for a path of its own",
         ),
         ("curl somewhere", "curl is no program that the page may assume"),
+        ("pytest -m npu", "pytest is no program that the page may assume"),
     ],
 )
 def test_a_command_that_cannot_be_typed_would_be_found(command, said, usage):
     assert fault(command, usage) == said
+
+
+@pytest.mark.parametrize("page", ENGLISH)
+def test_a_command_within_a_sentence_names_its_interpreter_too(page):
+    assert re.findall(r"`pytest -[^`]*`", text_of(page)) == []
 
 
 RUNNABLE = [c for c in COMMANDS if "--collect-only" in c or c in ("make help", "make python39")]
