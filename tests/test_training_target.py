@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,6 +22,7 @@ from plugins.drivers.training import launch
 from plugins.training import load_training
 from plugins.training_device import TrainingDevice
 
+PAGES = Path(__file__).resolve().parent.parent / "docs" / "ci"
 LENGTH, TARGET = 10, 0.9  # iterations an epoch; mAP
 
 
@@ -142,6 +144,18 @@ def test_another_trainer_or_other_images_do_not_either(held_out, tmp_path, monke
 
 def test_it_gives_up_after_its_epochs(held_out, tmp_path):
     assert len(trained(Trainer(held_out, [0.0] * 3), held_out, tmp_path, epochs=3)) == 3
+
+
+@pytest.mark.parametrize("page", sorted(PAGES.iterdir()), ids=lambda path: path.stem)
+def test_the_job_that_trains_to_the_target_has_the_time_of_the_published_training(page):
+    """Without --run-slow a gate on COCO is red each time, with it and too little time as well."""
+    gates = page.read_text(encoding="utf-8").split("--kill-after=2m ")[1:]
+    gates = [gate.partition("tee")[0] for gate in gates if "-m a100" in gate.partition("tee")[0]]
+    assert {"--run-slow" in gate for gate in gates} == {True, False}
+    assert all(("--run-slow" in gate) == ("--coco-root" in gate) for gate in gates)
+    published = load_training().configured("1x8").published
+    minutes = [int(gate.partition("m")[0]) for gate in gates if "--run-slow" in gate]
+    assert minutes and min(minutes) * 60 > float(published.e2e_time)
 
 
 @pytest.mark.slow
