@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +36,10 @@ OURS = Path(__file__).resolve().parent
 EMULATED_SIGN = "EMULATED = True"
 CARDS = OURS / "workers" / "cards.py"
 PROBE_SECONDS, CARDS_SECONDS = 30, 180
+ROLES = ("export", "infer", "train")
+GIVEN = {"coco": "coco_root", "weights": "weights", "all_images": "all_images"}
+Modules = dict[str, dict[str, str]]  # module -> its origin and version
+CARDS_NEEDED = {"cuda2": 2, "cuda8": 8, "cuda16": 8}
 
 
 class Capabilities:
@@ -45,7 +48,7 @@ class Capabilities:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._whys: dict[str, str] = {}
-        self._modules: dict[str, dict[str, dict[str, str]]] = {}
+        self._answers: dict[str, tuple[Modules, str]] = {}
 
     def present(self, capability: str) -> bool:
         """Whether a capability of the vocabulary is present; another name is a KeyError."""
@@ -55,8 +58,16 @@ class Capabilities:
         """Why a capability is absent, as a clause of a sentence; empty when it is present."""
         if capability not in self._whys:
             VOCABULARY[capability]
-            self._whys[capability] = getattr(self, f"_why_{capability}")()
+            self._whys[capability] = self._found_why(capability)
         return self._whys[capability]
+
+    def _found_why(self, capability: str) -> str:
+        if capability in GIVEN:
+            given = options.get(self._config, GIVEN[capability])
+            return "" if given else f"{VOCABULARY[capability]} is not given"
+        if capability in CARDS_NEEDED:
+            return self._why_fewer(capability, CARDS_NEEDED[capability])
+        return getattr(self, f"_why_{capability}")()
 
     def runtime(self) -> str:
         """What the npu lane runs on, e.g. "Ascend310P3 (torch_aie 6.3.rc2)"."""
@@ -77,12 +88,19 @@ class Capabilities:
         """The same as the header and every figure name it."""
         return self.training_device().runtime
 
-    def modules(self, role: str) -> dict[str, dict[str, str]]:
-        """The modules among MODULES that the interpreter of a role has: origin and version."""
+    def modules(self, role: str) -> Modules:
+        """The modules among MODULES that the interpreter of a role has; none if it is no Python."""
+        return self._answer(role)[0]
+
+    def why_no_python(self, role: str) -> str:
+        """Why the interpreter of a role cannot be one, in a sentence; empty where it answers."""
+        return self._answer(role)[1]
+
+    def _answer(self, role: str) -> tuple[Modules, str]:
         python = options.interpreter(self._config, role)
-        if python not in self._modules:
-            self._modules[python] = _modules_of(python)
-        return self._modules[python]
+        if python not in self._answers:
+            self._answers[python] = probe.asked(python, MODULES)
+        return self._answers[python]
 
     @cached_property
     def _chip(self) -> str:
@@ -140,32 +158,16 @@ class Capabilities:
             return ""
         return f"the GPU is {a_slice(device.name) or device.name}"
 
-    def _why_cuda2(self) -> str:
-        return self._why_fewer(2)
-
-    def _why_cuda8(self) -> str:
-        return self._why_fewer(8)
-
-    def _why_cuda16(self) -> str:
-        there = options.get(self._config, "rendezvous")
-        return self._why_fewer(8) or ("" if there else "--rendezvous names no second machine")
-
-    def _why_fewer(self, cards: int) -> str:
+    def _why_fewer(self, capability: str, cards: int) -> str:
         count = self.training_device().count
-        return "" if count >= cards else self.why("cuda") or f"torch sees {count} GPUs"
+        if count < cards:
+            return self.why("cuda") or f"torch sees {count} GPUs"
+        alone = capability == "cuda16" and not options.get(self._config, "rendezvous")
+        return "--rendezvous names no second machine" if alone else ""
 
     def _why_detectron2(self) -> str:
         found = "detectron2" in self.modules("export")
         return "" if found else self._no_module("export", "detectron2")
-
-    def _why_coco(self) -> str:
-        return "" if options.get(self._config, "coco_root") else "--coco-root is not given"
-
-    def _why_weights(self) -> str:
-        return "" if options.get(self._config, "weights") else "--weights is not given"
-
-    def _why_all_images(self) -> str:
-        return "" if options.get(self._config, "all_images") else "--all-images is not given"
 
     def _why_export_env(self) -> str:
         version = self.modules("export").get("torch", {}).get("version", "")
@@ -180,15 +182,6 @@ class Capabilities:
 
 
 KEY = pytest.StashKey[Capabilities]()
-
-
-def _modules_of(python: str) -> dict[str, dict[str, str]]:
-    if python == sys.executable:
-        return probe.found(MODULES)
-    text = _output(python, probe.__file__, *MODULES)
-    if not text:
-        raise pytest.UsageError(f"{python} cannot list its modules; check interpreter_* in the ini")
-    return json.loads(text)
 
 
 def _emulator(module: dict[str, str]) -> bool:
@@ -249,9 +242,19 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"lanes: npu runs on {npu}; a100 runs on {a100}"
 
 
+def _no_python(config: pytest.Config, role: str, why: str) -> str:
+    name = f"interpreter_{role}"
+    cure = next(setting.cure for setting in options.SETTINGS if setting.name == name)
+    return f"{name}: {options.interpreter(config, role)} does not run as Python ({why}); {cure}"
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
     config = session.config
+    for role in ROLES:
+        why = config.stash[KEY].why_no_python(role)
+        if why:
+            options.refuse(config, _no_python(config, role, why))
     for name in options.get(config, "require"):
         why = config.stash[KEY].why(name)
         if why:

@@ -7,7 +7,28 @@ import importlib.util
 import json
 import os
 import platform
+import subprocess
 import sys
+
+LIMIT_S = 30
+
+
+def asked(python, names):
+    """What `found` says in another interpreter, and why it says nothing: ({}, why) if it is no Python."""
+    if python == sys.executable:
+        return found(names), ""
+    try:
+        done = subprocess.run([python, __file__, *names], capture_output=True, timeout=LIMIT_S)
+    except OSError as error:
+        return {}, error.strerror or str(error)
+    except subprocess.TimeoutExpired:
+        return {}, f"no answer within {LIMIT_S} s"
+    try:
+        return dict(json.loads(done.stdout)), ""
+    except (ValueError, TypeError):
+        lines = (done.stdout + done.stderr).decode("utf-8", "replace").split("\n")
+        last = [line.strip() for line in lines if line.strip()][-1:]
+        return {}, ", ".join([f"exit code {done.returncode}", *last])
 
 
 def found(names):

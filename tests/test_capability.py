@@ -97,6 +97,20 @@ def test_another_interpreter_is_asked_in_a_child(lab):
     assert (lab.root / "asked").read_text() == "x\n", "once, although header and verdict both ask"
 
 
+@pytest.mark.parametrize("role", ["export", "infer", "train"])
+def test_what_is_no_interpreter_ends_the_run_at_once_and_leaves_a_verdict(lab, role):
+    lab.chapter(SUITE.replace("pass", "raise SystemExit('the subject ran')"))
+    result = lab.run("-o", f"interpreter_{role}=/bin/false")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    sentence = (
+        f"interpreter_{role}: /bin/false does not run as Python (exit code 1); give the path of a"
+        " Python interpreter, or leave it empty"
+    )
+    result.stderr.fnmatch_lines([f"ERROR: {sentence}"])
+    assert (lab.verdict()["word"], lab.verdict()["exit_code"]) == ("INCOMPLETE", 4)
+    assert lab.verdict()["reasons"][0] == sentence
+
+
 A100, H200 = "NVIDIA A100-SXM4-40GB", "NVIDIA H200"
 FAKE_TORCH = """
 import warnings

@@ -47,7 +47,8 @@ def machine(monkeypatch):
         monkeypatch.setattr(capability, "_output", output)
         monkeypatch.setattr(capability.shutil, "which", lambda tool: "/bin/tool")
         known = modules or {}
-        monkeypatch.setattr(capability, "_modules_of", lambda python: known.get(python, {}))
+        asks = lambda python, names: (known.get(python, {}), "")  # noqa: E731
+        monkeypatch.setattr(capability.probe, "asked", asks)
         made = Capabilities(config)
         made.calls = calls
         return made

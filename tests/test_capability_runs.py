@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from plugins import capability, options
+from plugins import capability, options, probe
 from plugins.capability import VOCABULARY, Capabilities
 from tests.standins import NODE, Config, Item
 
@@ -17,24 +17,43 @@ MARK = pytest.mark
 
 
 def test_another_interpreter_is_asked_once_and_this_one_not_at_all(monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        capability, "_output", lambda *words: asked.append(words) or '{"torch": {}}'
-    )
-    monkeypatch.setattr(capability.probe, "found", lambda names: {"names": names})
+    asked, done = [], SimpleNamespace(stdout=b'{"torch": {}}')
+    ask = lambda words, **given: asked.append(words) or done  # noqa: E731
+    monkeypatch.setattr(probe.subprocess, "run", ask)
+    monkeypatch.setattr(probe, "found", lambda names: {"names": names})
     config = Config()
     config.give("interpreter_infer", Path("/infer/python"))
+    config.give("interpreter_export", Path("/infer/python"))
     made = Capabilities(config)
-    assert [made.modules("infer") for _ in "ab"] == [{"torch": {}}] * 2
-    assert asked == [("/infer/python", capability.probe.__file__, *capability.MODULES)]
+    assert [made.modules(role) for role in ("infer", "infer", "export")] == [{"torch": {}}] * 3
+    assert asked == [["/infer/python", probe.__file__, *capability.MODULES]]
     assert made.modules("train") == {"names": capability.MODULES}
-    assert len(asked) == 1
+    assert len(asked) == 1 and made.why_no_python("infer") == ""
 
 
-def test_an_interpreter_that_does_not_answer_ends_the_run(monkeypatch):
-    monkeypatch.setattr(capability, "_output", lambda *words: "")
-    with pytest.raises(pytest.UsageError, match="^/x/python cannot list its modules; check inter"):
-        capability._modules_of("/x/python")
+@pytest.mark.parametrize(
+    ("text", "mode", "why"),
+    [
+        ("#!/bin/sh\nexit 3\n", 0o755, "exit code 3"),
+        ("#!/bin/sh\necho no module >&2\necho; exit 1\n", 0o755, "exit code 1, no module"),
+        ("#!/bin/sh\necho 7\n", 0o755, "exit code 0, 7"),
+        ("#!/bin/sh\nprintf '\\377'\n", 0o755, "exit code 0, \ufffd"),
+        ("words", 0o644, "Permission denied"),
+    ],
+)
+def test_what_is_no_interpreter_is_told_with_what_it_said(tmp_path, text, mode, why):
+    program = tmp_path / "python"
+    program.write_text(text)
+    program.chmod(mode)
+    assert probe.asked(str(program), ["torch"]) == ({}, why)
+
+
+def test_an_interpreter_that_hangs_is_none(monkeypatch):
+    def hang(words, **given):
+        raise subprocess.TimeoutExpired(words, given["timeout"])
+
+    monkeypatch.setattr(probe.subprocess, "run", hang)
+    assert probe.asked("/x/python", ["torch"]) == ({}, "no answer within 30 s")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +87,7 @@ def lacking(*absent: str) -> Config:
     config.stash[capability.KEY] = SimpleNamespace(
         why=whys.get, present=lambda name: not whys[name],
         runtime=lambda: "310P3", training_runtime=lambda: "cpu (stand-in)",
+        why_no_python=lambda role: "",
     )  # fmt: skip
     return config
 
