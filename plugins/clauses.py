@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from plugins import capability, failing, ledger, options
+from plugins import capability, failing, ledger, options, reproduction
 from plugins.failure import CheckFailure, Inconclusive, LabError
 from plugins.ledger import Entry, Ledger
 
@@ -67,6 +67,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             books.plan(item.stash[ENTRY])
         else:
             books.self_tests += 1
+
+
+def leave_out(items: list[pytest.Item], some: list[pytest.Item], why: str) -> None:
+    """Deselect some of what was collected, in place; the verdict repeats why."""
+    for item in some:
+        item.stash[DESELECTION] = why
+    if some:
+        some[0].config.hook.pytest_deselected(items=some)
+        items[:] = [item for item in items if item not in some]
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -192,10 +201,12 @@ def pytest_runtest_makereport(
     if isinstance(error, Inconclusive):
         report.outcome = "skipped"
         report.longrepr = (str(item.path), item.reportinfo()[1] or 0, f"inconclusive: {error}")
-    if findings.get("outcome") in (ledger.FAILED, ledger.ERROR):
+    if findings.get("outcome") in ledger.RED:
         report.outcome = "failed"
-        report.sections.append(("reproduce", _command(item)))
-        findings.setdefault("details", []).append(f"reproduce   {_command(item)}")
+        report.__dict__.pop("wasxfail", None)  # pytest.xfail() in a body hides nothing
+        again = reproduction.command(item)
+        report.sections.append(("reproduce", again))
+        findings.setdefault("details", []).append(f"reproduce   {again}")
     return report
 
 
@@ -257,13 +268,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(one) for key, one in value.items()}
     return float(value) if isinstance(value, Real) else str(value)
-
-
-def _command(item: pytest.Item) -> str:
-    lanes = ["--run-slow"] if item.get_closest_marker("slow") else []
-    given = options.reproduction(item.config)
-    extra = [word for word in lanes if word not in given]
-    return " ".join(["pytest", shlex.quote(item.nodeid), *given, *extra])
 
 
 def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:

@@ -15,6 +15,15 @@ MEETING = re.compile(r"[\w.-]+:(\d{1,5})")
 REMOTE = "https://"
 
 
+def check_kind(place: str, path: Path, kind: str, cure: str) -> None:
+    """A path is the "file" or the "folder" that it should be; any will do where `kind` is empty."""
+    is_one = {"file": path.is_file, "folder": path.is_dir}
+    if kind and not is_one.pop(kind)():
+        ((other, is_other),) = is_one.items()
+        but = f", but a {other}" if is_other() else ""
+        raise pytest.UsageError(f"{place}: there is no {kind} {path}{but}; {cure}")
+
+
 def check_coco(root: Optional[Path], source: str) -> None:
     """What evaluation needs is there; training images, if they are there, have annotations."""
     if root is None:

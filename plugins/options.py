@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -197,21 +196,6 @@ def is_controller(config: pytest.Config) -> bool:
     return not hasattr(config, "workerinput")
 
 
-def reproduction(config: pytest.Config) -> list[str]:
-    """The command-line arguments that a reproduction of one test has to repeat.
-
-    With "=", because pytest takes the value of an option that it does not know yet for a path, and
-    looks for its settings there.
-    """
-    words = []
-    for setting in SETTINGS:
-        given = config.stash[KEY][setting.name]
-        if given.source == COMMAND_LINE and setting.repeat:
-            bare = setting.metavar is None
-            words.append(setting.flag if bare else f"{setting.flag}={given.value}")
-    return [shlex.quote(word) for word in words]
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance", "RetinaNet conformance")
     for setting in SETTINGS:
@@ -253,9 +237,13 @@ def _run_dir(config: pytest.Config, artifacts: Path) -> Path:
 
 def _effective(config: pytest.Config, setting: Setting) -> Value:
     given = getattr(config.option, setting.name) if setting.flag else None
+    written = config.getini(setting.name) if setting.ini else None
+    if given == "" or (setting.many and "" in (given or ())):
+        raise pytest.UsageError(f"{setting.flag}: empty; is a variable unset?")
+    if given and setting.many and written:  # a lab's ini says what is always required
+        return Value(tuple(dict.fromkeys([*written, *given])), f"{INI}, {COMMAND_LINE}")
     if given not in (None, False):
         return _resolved(setting, given, COMMAND_LINE, config.invocation_params.dir)
-    written = config.getini(setting.name) if setting.ini else None
     if written:
         return _resolved(setting, written, INI, config.rootpath)
     return _resolved(setting, setting.default, DEFAULT, config.rootpath)
@@ -272,9 +260,8 @@ def _resolved(setting: Setting, value: Any, source: str, folder: Path) -> Value:
             return Value(value, source)
     # not resolve(): a virtual environment's interpreter is a link that must stay one
     path = folder / os.path.expanduser(value)
-    if setting.path and not (path.is_dir() if setting.path == "folder" else path.is_file()):
-        place = setting.flag or f"ini setting {setting.name}"
-        raise pytest.UsageError(f"{place}: there is no {setting.path} {path}; {setting.cure}")
+    place = setting.flag or f"ini setting {setting.name}"
+    inputs.check_kind(place, path, setting.path, setting.cure)
     return Value(path, source)
 
 

@@ -19,7 +19,7 @@ class Config(SimpleNamespace):
     """As much of a configuration as the rules ask for."""
 
     def __init__(self, **chosen):
-        option = SimpleNamespace(**{"keyword": "", "markexpr": "", **chosen})
+        option = SimpleNamespace(**{"keyword": "", "markexpr": "", "override_ini": None, **chosen})
         plugins = SimpleNamespace(list_name_plugin=list)
         super().__init__(stash=pytest.Stash(), rootpath=ROOT, option=option, pluginmanager=plugins)
         known = SimpleNamespace(runtime=lambda: "310P3", training_runtime=lambda: "A100")

@@ -24,7 +24,7 @@ HOOKS = (
     *("failing", "judgement", "ledger", "probe", "provenance", "contracts", "store", "failure"),
     *("books", "inconclusive", "certificate", "consistency", "report"),
     *("soundness", "tables", "machine", "inputs", "pinning", "training_device", "decisions"),
-    "evidence",
+    *("evidence", "reproduction"),
 )
 KNOWLEDGE = ("contracts", "store", "failure")
 TRAINING = ("training", "training_gates", "training_runs", "training_soundness")
@@ -49,8 +49,9 @@ ALLOWED = {
         "plugins.drivers",
         "plugins.checks",  # for its data types and its NumPy oracles
         *(f"plugins.{name}" for name in (*KNOWLEDGE, *TRAINING, "operators", "machine")),
-        # for the stash keys alone
+        # for the stash keys, and for what is deselected with a reason
         *(f"plugins.{name}" for name in ("options", "capability", "updating", "benchmark")),
+        *("plugins.clauses", "plugins.ledger"),
     ),
 }
 OURS = ("plugins", "fixtures", "conformance", "tests")

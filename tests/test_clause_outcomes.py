@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import fractions
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from plugins import clauses, ledger
+from plugins import clauses, ledger, reproduction
 from plugins.clauses import ATTEMPTS, ENTRY
 from plugins.failure import CheckFailure, Inconclusive, LabError
 from plugins.ledger import Entry
@@ -17,6 +18,8 @@ from tests.standins import NODE, Item
 
 MARK = pytest.mark
 RANGE = MARK.clause("outputs.range")
+PYTEST = f"{sys.executable} -m pytest"
+AGAIN = f"{PYTEST} {NODE}"
 BROKEN = CheckFailure("swapped", expected="(100, 4)", actual="(4, 100)", worst=["row 0"])
 
 
@@ -64,9 +67,9 @@ def test_a_failure_says_what_was_expected_and_found(item):
     said = report.conformance
     assert (said["outcome"], said["reason"]) == ("failed", "swapped")
     assert (said["expected"], said["measured"]) == ("(100, 4)", "(4, 100)")
-    assert said["details"] == [*BROKEN.lines()[1:], f"reproduce   pytest {NODE}"]
+    assert said["details"] == [*BROKEN.lines()[1:], f"reproduce   {AGAIN}"]
     assert report.outcome == "failed"
-    assert report.sections == [("reproduce", f"pytest {NODE}")]
+    assert report.sections == [("reproduce", AGAIN)]
     assert "E   outputs.range: outputs: swapped\nE     expected  (100, 4)" in str(report.longrepr)
 
 
@@ -77,7 +80,7 @@ def test_a_broken_lab_says_so_and_another_error_is_left_as_it_is(item):
     report = report_of(item, called(ValueError("one\ntwo")), longrepr="theirs")
     assert (report.conformance["reason"], report.longrepr) == ("one", "theirs")
     assert report.outcome == "failed"
-    assert report.conformance["details"] == [f"reproduce   pytest {NODE}"]
+    assert report.conformance["details"] == [f"reproduce   {AGAIN}"]
     assert report_of(item, called(ValueError())).conformance["reason"] == "ValueError"
 
 
@@ -168,13 +171,31 @@ def test_only_a_pass_can_be_empty(item):
 
 
 def test_a_failure_is_reproduced_by_the_same_words(item):
-    assert clauses._command(item) == f"pytest {NODE}"
+    assert reproduction.command(item) == AGAIN
     item.config.give("model_ts", "a model.ts")
     slow = Item(RANGE, MARK.slow, config=item.config, nodeid="a[b c]")
-    assert clauses._command(slow) == "pytest 'a[b c]' '--model-ts=a model.ts' --run-slow"
+    words = "'--model-ts=a model.ts' --run-slow"
+    assert reproduction.command(slow) == f"{PYTEST} 'a[b c]' {words}"
     item.config.give("run_slow", True)
-    assert clauses._command(slow) == "pytest 'a[b c]' '--model-ts=a model.ts' --run-slow"
-    assert clauses._command(item) == f"pytest {NODE} '--model-ts=a model.ts' --run-slow"
+    assert reproduction.command(slow) == f"{PYTEST} 'a[b c]' {words}"
+    assert reproduction.command(item) == f"{PYTEST} {NODE} {words}"
+
+
+def test_an_ini_setting_that_was_overridden_is_repeated(item):
+    item.config.option.override_ini = ["interpreter_infer=a b/python", "all_images=true"]
+    words = "-o 'interpreter_infer=a b/python' -o all_images=true"
+    assert reproduction.command(item) == f"{AGAIN} {words}"
+
+
+def test_an_interpreter_of_the_house_is_named_from_there(item, monkeypatch):
+    monkeypatch.setattr(reproduction.sys, "executable", "/house/.venv/bin/python")
+    assert reproduction.command(item) == f".venv/bin/python -m pytest {NODE}"
+
+
+def test_what_hides_a_failure_from_pytest_is_taken_away(item):
+    hidden = called(pytest.xfail.Exception("later"))
+    report = report_of(item, hidden, outcome="skipped", wasxfail="reason: later")
+    assert (report.outcome, hasattr(report, "wasxfail")) == ("failed", False)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 pytest_plugins = ["pytester", "tests.lab"]
@@ -81,7 +83,7 @@ def test_a_failure_reads_from_its_first_line_and_shows_no_internals(lab):
             "E     needed    a transposed contract",
             "E     see       obtained: boxes.npz",
             "*- reproduce -*",
-            f"pytest 'conformance/*retinanet_shapes-aie-bus*' '--model-ts={model}'",
+            f"{sys.executable} -m pytest 'conformance/*retinanet_shapes-aie-bus*' '--model-ts={model}'",
         ]
     )
     assert "raise CheckFailure" not in result.stdout.str()
@@ -115,6 +117,13 @@ def test_each_outcome_of_the_house_is_told_from_the_others(lab):
     result.stdout.fnmatch_lines(["E   o.lab: o: the worker crashed; read its log"])
     result.stdout.fnmatch_lines(["E   o.setup: o: the export crashed; read its log"])
     assert "raise LabError" in result.stdout.str(), "the test's own line is shown"
+
+
+def test_a_body_that_calls_itself_a_known_failure_is_an_error_and_red(lab):
+    lab.chapter('@pytest.mark.clause("o.x")\ndef test_x(): pytest.xfail("later")\n')
+    assert lab.run().ret == 1
+    assert outcomes(lab) == {"o.x": "error"}
+    assert lab.verdict()["exit_code"] == 1
 
 
 def test_a_slow_test_runs_when_asked_for(lab):

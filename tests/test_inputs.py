@@ -21,6 +21,22 @@ def coco(root, *parts: str):
     return root
 
 
+def test_a_path_is_of_the_kind_that_is_asked_for(tmp_path):
+    file = tmp_path / "a.pkl"
+    file.write_text("")
+    inputs.check_kind("--x", file, "file", "give one")
+    inputs.check_kind("--x", tmp_path, "folder", "give one")
+    inputs.check_kind("--x", tmp_path / "gone", "", "give one")
+    for path, kind, told in (
+        (tmp_path, "file", f"--x: there is no file {tmp_path}, but a folder; give one"),
+        (file, "folder", f"--x: there is no folder {file}, but a file; give one"),
+        (tmp_path / "b", "file", f"--x: there is no file {tmp_path / 'b'}; give one"),
+    ):
+        with pytest.raises(pytest.UsageError) as refused:
+            inputs.check_kind("--x", path, kind, "give one")
+        assert str(refused.value) == told
+
+
 @pytest.mark.parametrize(
     "parts", [VALIDATION, (*VALIDATION, *TRAINING), (*VALIDATION, TRAINING[0])]
 )

@@ -20,9 +20,10 @@ RetinaNet conformance:
   --waivers=FILE  known deviations (default: conformance/waivers.toml)
   --no-waivers  judge without any waiver
   --run-slow  run the tests marked slow
-  --all-images  compare device and CPU on all images, not on as few as decide it
+  --all-images  judge accuracy on all images of a set, not on as few as decide it
   --artifacts=DIR  folder for what a run leaves behind (default: .artifacts)
 """
+VALUED = ("--weights", "--model-ts", "--coco-root", "--rendezvous", "--require", "--artifacts")
 ONE = '@pytest.mark.clause("outputs.dtype")\ndef test_one(): pass\n'
 
 
@@ -70,6 +71,14 @@ def test_the_command_line_wins_over_the_ini(lab):
     assert "a.pkl (" not in result.stdout.str()
 
 
+def test_what_the_ini_requires_stays_required(lab):
+    lab.chapter(ONE)
+    result = lab.run("-o", "require=npu", "--require", "coco", "--collect-only")
+    result.stdout.fnmatch_lines(["conformance: require npu, coco (ini, command line)"])
+    result = lab.run("-o", "require=npu", "--require", "weights")
+    result.stderr.fnmatch_lines(["ERROR: --require npu: *"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "place"),
     [
@@ -83,6 +92,9 @@ def test_the_command_line_wins_over_the_ini(lab):
         (["--rendezvous", "node0"], "--rendezvous (command line): node0 is no HOST:PORT; name *"),
         (["--rendezvous", "a:70000"], "--rendezvous (command line): a:70000 is no HOST:PORT; *"),
         (["--waivers", "gone.toml"], "--waivers: there is no file * --no-waivers"),
+        (["--weights", "."], "--weights: there is no file *, but a folder; give the path of"),
+        (["--coco-root", "pytest.ini"], "--coco-root: there is no folder *pytest.ini, but a file; "),
+        *(([f"{flag}="], f"{flag}: empty; is a variable unset?") for flag in VALUED),
         (["-o", "interpreter_infer=gone"], "ini setting interpreter_infer: there is no file *"),
     ],
 )
