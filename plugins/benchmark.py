@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from plugins import capability, machine, options
-from plugins.clauses import DESELECTION, is_conformance
+from plugins.clauses import is_conformance, leave_out
 from plugins.failure import LabError
 from plugins.judgement import NO_BENCHMARK
 
@@ -55,12 +55,17 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.benchmark_storage == STOCK_STORAGE:
         config.option.benchmark_storage = f"{FILE}{_storage(config, artifacts / 'benchmarks')}"
     if config.option.benchmark_compare:
-        _refuse_nothing_to_compare_with(config, Path(config.option.benchmark_storage[len(FILE) :]))
+        _refuse_nothing_to_compare_with(config, storage(config))
     if options.get(config, "benchmark"):
         _refuse_silence(config)
         config.option.benchmark_save_data = True
         if not config.option.benchmark_save:
             config.option.benchmark_autosave = config.stash[options.RUN_DIR].name
+
+
+def storage(config: pytest.Config) -> Path:
+    """Where pytest-benchmark stores; --benchmark-storage takes a path as well as file://."""
+    return Path(str(config.option.benchmark_storage).split("://", 1)[-1])
 
 
 def _refuse_nothing_to_compare_with(config: pytest.Config, folder: Path) -> None:
@@ -131,11 +136,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if options.get(config, "benchmark"):
         for item in timing:
             _put_on_the_clock(item)
-    elif timing:
-        for item in timing:
-            item.stash[DESELECTION] = NO_BENCHMARK
-        config.hook.pytest_deselected(items=timing)
-        items[:] = [item for item in items if item not in timing]
+    else:
+        leave_out(items, timing, NO_BENCHMARK)
 
 
 def _put_on_the_clock(item: pytest.Item) -> None:

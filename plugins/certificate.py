@@ -109,7 +109,9 @@ def _strangers(
     if judged != manifest.get("judged"):
         yield f"{MANIFEST}: says that something else was judged than {VERDICT} does"
     for path in files:
-        if not path.is_file() or sha256(path) not in judged.values():
+        if not path.is_file():
+            yield f"{path}: is no file; name one that was judged"
+        elif sha256(path) not in judged.values():
             yield f"{path}: is not what was judged; its sha256 is on no line of {MANIFEST}"
 
 
@@ -139,8 +141,10 @@ def _read(path: Path) -> dict[str, Any] | str:
     """A JSON object, or the sentence that there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return f"{path}: is missing; name the folder `certificate` of a run"
+    except OSError as error:
+        return f"{path}: cannot be read: {error.strerror}"
     except ValueError:
         return f"{path}: is cut short or no JSON"
     return content if isinstance(content, dict) else f"{path}: holds no JSON object"

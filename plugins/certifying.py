@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from plugins import books, certificate, options, verdict, waivers
+from plugins import benchmark, books, certificate, options, verdict, waivers
 
 FOLDER = "certificate"
 
@@ -32,13 +32,20 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, Any]:
     result = yield
     config = session.config
     if verdict.judged(config):
-        folder = config.stash[options.RUN_DIR] / FOLDER
-        chain = certificate.write(folder, _sources(config))
-        config.stash[SEALED] = Sealed(folder, chain, certificate.verify(folder))
-        red = config.stash[SEALED].faults and options.get(config, "require")
-        if red and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        keeper = config.pluginmanager.get_plugin(verdict.KEEPER)
+        with keeper.told(session):
+            sealed = config.stash[SEALED] = _seal(config)
+            gate = options.get(config, "require")
+            if gate and sealed.faults and session.exitstatus == pytest.ExitCode.OK:
+                keeper.redden(session, f"certificate: contradicts itself: {sealed.faults[0]}")
+                config.stash[SEALED] = _seal(config)  # verdict.json has another exit code now
     return result
+
+
+def _seal(config: pytest.Config) -> Sealed:
+    folder = config.stash[options.RUN_DIR] / FOLDER
+    chain = certificate.write(folder, _sources(config))
+    return Sealed(folder, chain, certificate.verify(folder))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -69,6 +76,6 @@ def _sources(config: pytest.Config) -> dict[str, Path]:
 
 def _samples(config: pytest.Config) -> Path | None:
     """The file that pytest-benchmark stored for this run."""
-    storage = Path(str(config.option.benchmark_storage).partition("://")[2])
+    storage = benchmark.storage(config)
     name = config.option.benchmark_save or config.stash[options.RUN_DIR].name
     return max(storage.rglob(f"*_{name}.json"), key=lambda p: p.stat().st_mtime, default=None)

@@ -15,9 +15,10 @@ from plugins.ledger import Entry, Ledger
 
 RELATIVE = 1e-6  # between a figure and its samples: the device's clock is a sum that was subtracted
 NOT_VERSIONS = ("fingerprint", "capabilities", "lanes")
+HOME = "conformance."  # where JUnit's names of our tests begin
 NONSENSE = (KeyError, TypeError, AttributeError, ValueError)  # what a mutilated file leads to
 JUNIT_SHOWS = {
-    **dict.fromkeys((ledger.FAILED, ledger.STALE, ledger.ERROR), "failed"),
+    **dict.fromkeys(ledger.RED, "failed"),
     **dict.fromkeys((ledger.SKIPPED, ledger.WAIVED, ledger.INCONCLUSIVE), "skipped"),
     ledger.PASSED: "passed",
 }
@@ -58,9 +59,10 @@ def _word(verdict: Mapping[str, Any], run: Ledger, scope: Scope) -> Iterator[str
     for name, value in derived.items():
         if verdict[name] != value:
             yield f"verdict.json: {name} does not follow from its tests: {_difference(verdict[name], value)}"
-    red = (ledger.FAILED, ledger.STALE, ledger.ERROR)
-    if verdict["exit_code"] == 0 and (again.holes or any(e.outcome in red for e in run)):
+    if verdict["exit_code"] == 0 and (again.holes or any(e.outcome in ledger.RED for e in run)):
         yield "verdict.json: exit_code is 0, and the run was red"
+    if any(entry.aside for entry in run) and not verdict["options"]["model_ts"]["value"]:
+        yield f"verdict.json: has tests {ledger.NOT_ABOUT}, and no file was given"
 
 
 def _difference(said: Any, derived: Any) -> str:
@@ -123,8 +125,9 @@ def _recomputed(entry: Entry, figure: Mapping[str, Any], sample: Any) -> Iterato
         yield f"{name} has no raw samples in samples.json"
         return
     rate = figure["images"] * len(data) / sum(data)
-    if not abs(figure["measured"] - rate) <= RELATIVE * rate:
-        yield f"{name} is {figure['measured']:.6g}, and its {len(data)} raw samples give {rate:.6g}"
+    measured = float(figure["measured"])  # verdict.json has "nan" as text
+    if not abs(measured - rate) <= RELATIVE * rate:
+        yield f"{name} is {measured:.6g}, and its {len(data)} raw samples give {rate:.6g}"
 
 
 def _artifacts(run: Ledger) -> Iterator[str]:
@@ -144,12 +147,21 @@ def _junit(path: Path, run: Ledger) -> Iterator[str]:
     except xml.etree.ElementTree.ParseError:
         yield "junit.xml: is cut short or no XML"
         return
-    shown = {(one.get("classname"), one.get("name")): _shown(one) for one in root.iter("testcase")}
+    shown = {
+        (_unprefixed(one.get("classname", "")), one.get("name")): _shown(one)
+        for one in root.iter("testcase")
+    }
     for entry in run:
         wanted = JUNIT_SHOWS.get(entry.outcome)
         found = shown.get(_address(entry.nodeid))
-        if wanted and found != wanted:
+        if found != wanted and (wanted or entry.aside):
             yield f"junit.xml: {entry.nodeid} is {found or 'missing'}, in verdict.json {entry.outcome}"
+
+
+def _unprefixed(name: str) -> str:
+    """A dotted path without what --junit-prefix put before it."""
+    before, home, rest = name.rpartition(HOME)
+    return home + rest if not before or before.endswith(".") else name
 
 
 def _shown(testcase: xml.etree.ElementTree.Element) -> str:

@@ -6,9 +6,11 @@ record: under --require an inconclusive test is a hole at once.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import fcntl
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from plugins import ledger
@@ -27,6 +29,22 @@ def overdue(
         path: the record, a JSON object: test -> the day on which it was first inconclusive.
         of: what was judged, if not the suite's own models; each has an age of its own.
     """
+    with _alone(path):
+        return _brought_up(path, entries, days, today, of)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One run after another: each reads the record, changes it and writes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(f".{path.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _brought_up(
+    path: Path, entries: Iterable[Entry], days: int, today: datetime.date, of: str
+) -> list[str]:
     try:
         since = _read(path)
     except ValueError:

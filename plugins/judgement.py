@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,12 +72,18 @@ class Judgement:
 
 def judge(books: Ledger, scope: Scope) -> Judgement:
     """Weigh a run: anything failed or stale, else anything missing, else conformant."""
-    entries = [entry for entry in books if not scope.lane or scope.lane in entry.lanes]
+    lane = [entry for entry in books if not scope.lane or scope.lane in entry.lanes]
+    entries = [entry for entry in lane if not entry.aside]
     missing = [*_circumstances(books, scope, entries), *_not_judged(entries)]
     broken = [entry for entry in entries if entry.outcome in (ledger.FAILED, ledger.STALE)]
     word = NOT_CONFORMANT if broken else INCOMPLETE if missing else CONFORMANT
-    reasons = [*_broken(broken), *missing]
-    return Judgement(word, _qualifier(entries), reasons, _holes(books, scope))
+    reasons = [*_broken(broken), *missing, *_aside(len(lane) - len(entries))]
+    return Judgement(word, _qualifier(entries), reasons, _holes(books, entries, scope))
+
+
+def _aside(count: int) -> list[str]:
+    """What --model-ts leaves out is no gap in a verdict on that file, and is said all the same."""
+    return [f"{_tests(count)} {ledger.NOT_ABOUT} (--model-ts)"] if count else []
 
 
 def _circumstances(books: Ledger, scope: Scope, entries: list[Entry]) -> list[str]:
@@ -113,10 +120,13 @@ def _grouped(entries: list[Entry], outcome: str) -> list[str]:
 def _sentence(outcome: str, reason: str, group: list[Entry]) -> str:
     if reason == NO_BENCHMARK:
         return f"{_some(entry.chapter for entry in group)} {NO_BENCHMARK}"
-    tests = "1 test" if len(group) == 1 else f"{len(group)} tests"
     cause = f" ({reason})" if reason else ""
     clauses = _some(entry.clause for entry in group)
-    return f"{tests} {PHRASES.get(outcome, outcome)}{cause}: {clauses}"
+    return f"{_tests(len(group))} {PHRASES.get(outcome, outcome)}{cause}: {clauses}"
+
+
+def _tests(count: int) -> str:
+    return "1 test" if count == 1 else f"{count} tests"
 
 
 def _some(names: Iterable[str]) -> str:
@@ -141,15 +151,15 @@ def _qualifier(entries: list[Entry]) -> str:
     return ", ".join(phrases)
 
 
-def _holes(books: Ledger, scope: Scope) -> list[str]:
+def _holes(books: Ledger, entries: list[Entry], scope: Scope) -> list[str]:
     """What turns a run with --require red although nothing failed."""
     holes = [scope.partial] if scope.required and scope.partial else []
-    holes += [*books.overdue, *(books.gaps if scope.required else ())]
+    holes += [*books.overdue, *books.trouble, *(books.gaps if scope.required else ())]
     for capability in scope.required:
-        lane = [entry for entry in books if entry.belongs_to(capability)]
-        if not any(e.outcome in ledger.JUDGED and e.runtime not in ledger.DEVICELESS for e in lane):
+        mine = [entry for entry in entries if entry.belongs_to(capability)]
+        if not any(e.outcome in ledger.JUDGED and e.runtime not in ledger.DEVICELESS for e in mine):
             holes.append(f"--require {capability}: nothing that needs it was judged")
-        open_ones = [entry for entry in lane if _is_hole(entry, capability, scope)]
+        open_ones = [entry for entry in mine if _is_hole(entry, capability, scope)]
         if open_ones:
             names = _some(f"{entry.clause} {entry.outcome}" for entry in open_ones)
             holes.append(f"--require {capability}: not judged on it: {names}")
@@ -234,7 +244,7 @@ def _figure_cells(name: str, figures: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def _range(values: list[Any], unit: str) -> str:
-    numbers = [one for one in values if isinstance(one, (int, float)) and one == one]
+    numbers = [one for one in values if isinstance(one, (int, float)) and math.isfinite(one)]
     if numbers and len(numbers) == len(values):
         low, high = f"{min(numbers):.4g}", f"{max(numbers):.4g}"
         return f"{low if low == high else f'{low}..{high}'} {unit}".strip()

@@ -12,6 +12,8 @@ INCONCLUSIVE, ERROR, STALE, FAILED = "inconclusive", "error", "stale", "failed"
 DESELECTED, NOT_RUN = "deselected", "not run"
 SEVERITY = (FAILED, STALE, ERROR, INCONCLUSIVE, NOT_RUN, DESELECTED, SKIPPED, WAIVED, PASSED)
 JUDGED = (PASSED, WAIVED, FAILED, STALE)
+RED = (FAILED, STALE, ERROR)  # each of them alone ends a run with exit code 1
+NOT_ABOUT = "not about the given file"  # why tests are left out that --model-ts cannot concern
 DEVICELESS = (
     "simulated device",
     "no device",
@@ -60,6 +62,11 @@ class Entry:
         case = f", case {self.case}" if self.case else ""
         return f"{self.clause}: {self.subject}{backend}{case}"
 
+    @property
+    def aside(self) -> bool:
+        """Whether it asks nothing about the file of --model-ts, and was left out for that."""
+        return self.outcome == DESELECTED and self.reason == NOT_ABOUT
+
     def belongs_to(self, capability: str) -> bool:
         """Whether the test is in the lane of a capability or requires it."""
         return capability in self.lanes or capability in self.requires
@@ -69,7 +76,8 @@ class Entry:
 class Ledger:
     """Entries by node id, the collection errors, and how many self-tests ran beside them.
 
-    `gaps` are what the must-run list misses; `overdue` what stayed inconclusive for too long.
+    `gaps` are what the must-run list misses; `overdue` what stayed inconclusive for too long;
+    `trouble` what went wrong with the books themselves at the end of the run.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -77,6 +85,7 @@ class Ledger:
     remarks: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
     overdue: list[str] = field(default_factory=list)
+    trouble: list[str] = field(default_factory=list)
     self_tests: int = 0
     interrupted: bool = False
     # under xdist, outcomes come in before the plan of the worker that they come from

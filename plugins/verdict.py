@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
+import math
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,13 +33,14 @@ from plugins.waivers import PATIENCE, WAIVERS, Waiver
 
 SCHEMA = 1
 RUN_DIR = options.RUN_DIR
-BOOKS = ("broken", "remarks", "gaps", "overdue", "interrupted")
+BOOKS = ("broken", "remarks", "gaps", "overdue", "trouble", "interrupted")
 XDIST_BOOKS = "conformance_books"
+KEEPER = "conformance-bookkeeper"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     refuse_blocked(config)
-    config.pluginmanager.register(Bookkeeper(config), "conformance-bookkeeper")
+    config.pluginmanager.register(Bookkeeper(config), KEEPER)
     if not config.option.collectonly and not config.option.xmlpath:
         config.option.xmlpath = str(config.stash[RUN_DIR] / "junit.xml")
 
@@ -87,13 +91,37 @@ class Bookkeeper:
             self.config.workeroutput[XDIST_BOOKS] = json.dumps(self.books.as_dict())
         if not judged(self.config):
             return
-        scope = _scope(self.config)
-        _close(self.config, scope)
-        verdict = judgement.judge(self.books, scope)
+        with self.told(session):
+            _close(self.config, _scope(self.config))
+        with self.told(session):
+            self._speak(session)
+        with self.told(session):
+            _point_at(self.config.stash[RUN_DIR])
+
+    def _speak(self, session: pytest.Session) -> None:
+        """The word from the books, the exit code that follows from it, and both in verdict.json."""
+        verdict = judgement.judge(self.books, _scope(self.config))
         self.verdict = verdict, judgement.rows(self.books, self.rates())
-        if verdict.holes and session.exitstatus == pytest.ExitCode.OK:
+        red = verdict.holes or any(entry.outcome in ledger.RED for entry in self.books)
+        if red and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         _write(self.config.stash[RUN_DIR], self._document(session.exitstatus))
+
+    def redden(self, session: pytest.Session, sentence: str) -> None:
+        """Write down what went wrong at the end of a run; the run is red, and verdict.json says so."""
+        self.books.trouble.append(sentence)
+        with contextlib.suppress(OSError):  # the word is spoken; a full disk was told before
+            self._speak(session)
+
+    @contextlib.contextmanager
+    def told(self, session: pytest.Session) -> Iterator[None]:
+        """What the disk refuses at the end of a run is red by name, and takes nothing else with it."""
+        try:
+            yield
+        except OSError as error:
+            place = error.filename2 or error.filename or "the disk"
+            cause = f"{place}: {error.strerror or error}, at the end of the run"
+            self.redden(session, f"{cause}; put that in order and run again")
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self.verdict is None:
@@ -203,12 +231,29 @@ def shown(path: Path, root: Path) -> str:
 
 
 def _write(folder: Path, document: dict[str, Any]) -> None:
-    """Write verdict.json, then point `latest` at its folder; each step is atomic."""
+    """Write verdict.json, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / "verdict.json.part"
-    draft.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(_strict(document), indent=2, ensure_ascii=False, allow_nan=False)
+    draft.write_text(text + "\n", encoding="utf-8")
     os.replace(draft, folder / "verdict.json")
+
+
+def _strict(value: Any) -> Any:
+    """JSON knows neither NaN nor infinity: a number that is none is written as text."""
+    if isinstance(value, dict):
+        return {name: _strict(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _point_at(folder: Path) -> None:
+    """Let `latest` be the link to a run, the next moment after it was another's."""
     link = folder.parent / f"latest.{os.getpid()}"
     link.unlink(missing_ok=True)
-    link.symlink_to(folder.name, target_is_directory=True)
-    os.replace(link, folder.parent / "latest")
+    try:
+        link.symlink_to(folder.name, target_is_directory=True)
+        os.replace(link, folder.parent / "latest")
+    finally:
+        link.unlink(missing_ok=True)

@@ -60,7 +60,7 @@ class Certificate:
         said = judgement.judge(self.run, self.scope)
         versions = {"python": "3.11", "packages": {"numpy": "2.0"}}
         here = {"fingerprint": machine.fingerprint({**versions}), "capabilities": {"npu": ""}}
-        names = ("broken", "remarks", "gaps", "overdue", "interrupted")
+        names = ("broken", "remarks", "gaps", "overdue", "trouble", "interrupted")
         return {
             "word": said.final_word(),
             "headline": said.headline(),

@@ -51,6 +51,16 @@ def test_without_the_option_timing_is_left_out_and_said(lab):
     assert "throughput not run (add --benchmark)" in lab.verdict()["reasons"]
 
 
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_samples_stored_in_a_place_of_the_user_s_enter_the_certificate(lab, scheme):
+    lab.chapter(SUITE)
+    place = f"--benchmark-storage={scheme}{lab.root}/mine"
+    assert lab.run("--benchmark", place).ret == 0
+    assert (lab.root / ".artifacts/runs/latest/certificate/samples.json").is_file()
+    result = lab.run("--benchmark", place, "--benchmark-compare")
+    result.stdout.fnmatch_lines(["test_fps (0001_*", "test_fps (NOW)*"])
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [

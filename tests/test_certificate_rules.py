@@ -137,8 +137,11 @@ def test_a_file_that_somebody_brings_must_have_been_judged(folder, tmp_path):
     (tmp_path / "other.ts").write_bytes(b"another")
     assert certificate.verify(folder, files=[tmp_path / "model.ts"]) == []
     told = "is not what was judged; its sha256 is on no line of manifest.json"
-    files = [tmp_path / "other.ts", tmp_path / "absent.ts"]
-    assert certificate.verify(folder, files=files) == [f"{path}: {told}" for path in files]
+    other, absent = tmp_path / "other.ts", tmp_path / "absent.ts"
+    assert certificate.verify(folder, files=[other]) == [f"{other}: {told}"]
+    nothing = "is no file; name one that was judged"
+    for path in (absent, tmp_path):
+        assert certificate.verify(folder, files=[path]) == [f"{path}: {nothing}"]
 
 
 def test_a_manifest_that_names_another_model_is_found(folder):
@@ -179,6 +182,16 @@ def test_a_folder_without_one_is_told_what_to_name(tmp_path):
     )
 
 
+def test_what_is_no_folder_is_told_what_to_name(tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text("words")
+    (fault,) = certificate.verify(page)
+    assert fault == f"{page / 'manifest.json'}: is missing; name the folder `certificate` of a run"
+    (tmp_path / "manifest.json").mkdir()
+    (fault,) = certificate.verify(tmp_path)
+    assert fault == f"{tmp_path / 'manifest.json'}: cannot be read: Is a directory"
+
+
 def test_lines_that_cannot_be_read_are_no_crash(folder):
     edit(folder, files={name: 7 for name in manifest(folder)["files"]})
     assert "manifest.json: was edited; its files cannot be read" in certificate.verify(folder)
@@ -206,7 +219,7 @@ def test_the_command_says_its_word_or_what_is_wrong(folder, tmp_path, capsys):
     assert certificate.main(["verify", str(folder), str(tmp_path / "x"), "--chain", "12"]) == 1
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("not valid: manifest.json: is of another run")
-    assert second.startswith(f"not valid: {tmp_path / 'x'}: is not what was judged")
+    assert second.startswith(f"not valid: {tmp_path / 'x'}: is no file")
 
 
 def test_the_command_knows_nothing_but_verify(folder, capsys):

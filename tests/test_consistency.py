@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugins import books, consistency
+from plugins import books, consistency, ledger
 from plugins.judgement import Scope
 from tests.certificates import FIGURE, HOME, LANES, Certificate, entry
 
@@ -171,6 +171,12 @@ def test_a_figure_has_samples(whole, benchmarks):
     assert whole.faults() == ["outputs.fps: model: compute has no raw samples in samples.json"]
 
 
+def test_a_figure_that_is_no_number_is_said_to_be_none(whole):
+    whole.run.entries[f"{HOME}test_fps"].figures = [{**FIGURE, "measured": "nan"}]
+    (fault,) = whole.faults()
+    assert fault.endswith("compute is nan, and its 4 raw samples give 20")
+
+
 def test_a_name_stands_for_one_content(whole):
     whole.run.entries[f"{HOME}test_dtype"].hashes["model"] = "33" * 32
     assert whole.faults() == [f"model: changed during the run: sha256 {'11' * 6}, then {'33' * 6}"]
@@ -201,6 +207,33 @@ def test_of_what_did_not_run_junit_need_not_know(tmp_path, outcome):
     made = Certificate(tmp_path, entry("range", outcome), entry("dtype"))
     del made.shown[f"{HOME}test_range"]
     assert made.faults() == []
+
+
+@pytest.mark.parametrize("prefix", ["lane", "a.b", "conformance.x"])
+def test_a_prefix_of_names_in_junit_is_no_part_of_them(tmp_path, prefix):
+    made = Certificate(tmp_path, entry("range"), entry("dtype"))
+    made.shown = {}
+    made.junit = "".join(
+        f'<testcase classname="{prefix}.conformance.test_a" name="test_{name}"/>'
+        for name in ("range", "dtype")
+    )
+    made.junit = f"<suites>{made.junit}</suites>"
+    assert made.faults() == []
+    made.junit = made.junit.replace(".conformance.test_a", "conformance.test_a")
+    assert len(made.faults()) == 2
+
+
+def test_what_is_left_out_for_a_file_needs_a_file_and_did_not_run(tmp_path):
+    aside = entry("range", "deselected", reason=ledger.NOT_ABOUT)
+    made = Certificate(tmp_path, aside, entry("dtype"))
+    name = f"{HOME}test_range"
+    made.change = {"options": {"model_ts": {"value": "model.ts"}}}
+    assert made.faults() == [f"junit.xml: {name} is passed, in verdict.json deselected"]
+    del made.shown[name]
+    assert made.faults() == []
+    made.change = {"options": {"model_ts": {"value": None}}}
+    told = "has tests not about the given file, and no file was given"
+    assert made.faults() == [f"verdict.json: {told}"]
 
 
 def test_a_junit_that_is_cut_short_is_said_and_one_that_is_missing_is_not(whole):

@@ -8,6 +8,7 @@ from plugins import judgement
 from plugins.judgement import Judgement, Scope
 from plugins.ledger import Entry, Ledger
 
+REAL = {"lanes": ["npu"], "runtime": "310P3"}
 GOOD, BAD, OPEN = "CONFORMANT", "NOT CONFORMANT", "INCOMPLETE"
 
 
@@ -170,7 +171,6 @@ def test_only_hardware_s_own_result_is_a_bare_word(word, qualifier, final, headl
 # --- holes: what turns a gate red ---
 
 NPU = Scope(required=("npu",))
-REAL = {"lanes": ["npu"], "runtime": "310P3"}
 NOTHING = "--require npu: nothing that needs it was judged"
 
 

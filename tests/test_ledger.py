@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import threading
 
 import pytest
 
@@ -191,6 +192,24 @@ def test_a_new_one_is_dated_and_an_answer_ends_it(path):
         assert late(path, planned(outcome=name)) == []
         assert json.loads(path.read_text()) == {"test_b": "2026-03-02"}
     assert late(stored(path), planned(outcome="passed")) == []
+
+
+def test_two_runs_that_end_together_lose_nothing(path, monkeypatch):
+    """The second comes while the first has read the record and not written it yet."""
+    others, write = [], inconclusive.write_atomically
+
+    def slowly(place, content):
+        if not others:
+            other = planned(outcome="inconclusive", nodeid="test_b")
+            others.append(threading.Thread(target=late, args=(path, other)))
+            others[0].start()
+            others[0].join(0.3)
+        write(place, content)
+
+    monkeypatch.setattr(inconclusive, "write_atomically", slowly)
+    late(path, OPEN)
+    others[0].join()
+    assert set(json.loads(path.read_text())) == {"test_a", "test_b"}
 
 
 @pytest.mark.parametrize("name", ["not run", "error", "skipped", "deselected"])

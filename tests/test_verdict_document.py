@@ -65,7 +65,7 @@ def test_a_verdict_says_all_of_a_run(run, ended):
     assert said["scope"]["absent"] == ["npu"] and said["scope"]["lane"] == ""
     assert said["options"]["weights"] == {"value": "gr\u00fcn.pkl", "source": "command line"}
     assert said["options"]["rendezvous"] == {"value": None, "source": "default"}
-    assert set(said["books"]) == {"broken", "remarks", "gaps", "overdue", "interrupted"}
+    assert set(said["books"]) == set(verdict.BOOKS)
     assert [test["nodeid"] for test in said["tests"]] == [NODE]
     assert [row["outcome"] for row in said["rows"]] == ["waived W-1"]
     assert said["waivers"] == [{**waiver().as_dict(), "tests": [NODE]}]

@@ -1,0 +1,61 @@
+"""What --model-ts cannot concern is left out by name: the other subject, and what we export ourselves."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from fixtures import subjects
+from plugins import clauses
+from plugins.clauses import ENTRY, LEDGER
+from tests.standins import Config, Item
+
+SHAPES, BIG = "retinanet_shapes", "retinanet_r50_fpn_3x"
+
+
+@pytest.fixture
+def config(monkeypatch):
+    """A run of a file that claims to be the small subject."""
+    made = Config(collectonly=False)
+    deselected = lambda items: clauses.pytest_deselected(items)  # noqa: E731
+    made.hook = SimpleNamespace(pytest_deselected=deselected)
+    made.give("model_ts", "model.ts")
+    monkeypatch.setattr(subjects, "_claimed", lambda config: SHAPES)
+    return made
+
+
+def collected(config, name, *fixtures, **params):
+    item = Item(pytest.mark.clause("o.x"), config=config, nodeid=f"conformance/test_a.py::{name}")
+    item.fixturenames, item.callspec = [*fixtures, *params], SimpleNamespace(params=params)
+    item.stash[ENTRY] = clauses._entry(item)
+    config.stash[LEDGER].plan(item.stash[ENTRY])
+    return item
+
+
+def test_what_is_not_about_the_file_is_left_out_with_that_reason(config):
+    mine = [
+        collected(config, "own", subject=SHAPES),
+        collected(config, "case", case=SimpleNamespace(id="bus", subject=SHAPES)),
+        collected(config, "ops"),
+    ]
+    others = [
+        collected(config, "big", subject=BIG),
+        collected(config, "big_case", case=SimpleNamespace(id="bus", subject=BIG)),
+        *(collected(config, name, name, subject=SHAPES) for name in sorted(subjects.OURS)),
+    ]
+    items = [*others, *mine]
+    subjects.pytest_collection_modifyitems(config, items)
+    assert items == mine
+    books = config.stash[LEDGER].entries
+    assert all(books[item.nodeid].aside for item in others)
+    assert not any(books[item.nodeid].aside for item in mine)
+
+
+@pytest.mark.parametrize("change", [{"given": None}, {"collectonly": True}])
+def test_without_a_file_and_in_a_collection_everything_stays(config, change):
+    config.option.collectonly = change.get("collectonly", False)
+    config.give("model_ts", change.get("given", "model.ts"))
+    items = [collected(config, "big", subject=BIG)]
+    subjects.pytest_collection_modifyitems(config, items)
+    assert len(items) == 1
