@@ -77,7 +77,7 @@ def load(path: Path) -> list[Waiver]:
         )
     entries = document.get("waiver", [])
     cap = _number(path, document, "max")
-    if not isinstance(entries, list):
+    if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
         raise LabError(f"{path}: waiver: write each one as a [[waiver]] table")
     if len(entries) > cap:
         raise LabError(f"{path}: {len(entries)} waivers, and max is {cap}; remove one first")
@@ -166,6 +166,10 @@ def pytest_collection_modifyitems(
     for item in everything:
         entry = item.stash.get(ENTRY, None)
         mine = [one for one in config.stash[WAIVERS] if entry and one.covers(entry)]
+        if len(mine) > 1:
+            first, second = mine[0].id, mine[1].id
+            both = f"{first} and {second}: both match {item.nodeid}"
+            options.refuse(config, f"{file(config)}: {both}; narrow one of them")
         for waiver in mine:
             waiver.matched.append(item.nodeid)
             item.stash[MINE] = waiver

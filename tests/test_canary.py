@@ -40,6 +40,15 @@ def test_a_job_that_swallows_the_exit_code_is_found_out(gate, line):
     assert canary.sing(line.replace("{gate}", gate)).startswith("the job stayed green")
 
 
+def test_a_broken_model_is_on_no_page_of_the_job(gate, lab, monkeypatch):
+    page = lab.write("page.md", "")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    assert canary.sing(f'echo "on ${{GITHUB_STEP_SUMMARY:-none}}" > said; {gate}') == ""
+    assert (lab.root / "said").read_text() == "on none\n"
+    assert canary.sing(f"{gate} -p plugins.report") == ""
+    assert page.read_text() == ""
+
+
 def test_red_for_another_reason_does_not_count(gate, lab):
     assert "without judging the model" in canary.sing("exit 3 # {}")
     lab.chapter('@pytest.mark.clause("o.x")\ndef test_x(): raise LabError("no disk")\n')

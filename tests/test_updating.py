@@ -35,11 +35,12 @@ def test_golden_data_is_accepted_in_five_steps(lab):
     result.stdout.fnmatch_lines(
         [
             "golden: will be rewritten (first record); this run fails",
-            "E   golden rewritten: shapes/value.toml (first record)",
             "INCOMPLETE",
             "  golden rewritten: shapes/value.toml; review it and run again",
+            "  1 test inconclusive (golden rewritten: shapes/value.toml (first record)): numerics.value",
         ]
     )
+    assert "contradiction" not in result.stdout.str()
     assert lab.run().ret == 0
 
     lab.chapter(SUITE.replace("VALUE = 1.0", "VALUE = 2.0"))
@@ -59,6 +60,17 @@ def test_an_updating_run_fails_even_when_nothing_differs(lab):
     assert lab.verdict()["word"] == "INCOMPLETE"
     assert "nothing, because nothing differed" in str(lab.verdict()["reasons"])
     assert "second" not in (lab.root / "golden/manifest.toml").read_text()
+
+
+def test_a_clause_that_breaks_while_it_is_rewritten_stays_broken(lab):
+    lab.chapter(
+        SUITE.replace(
+            "    elif", '        raise CheckFailure("p", expected="a", actual="b")\n    elif'
+        )
+    )
+    assert lab.run("--update-golden", "first record").ret == 1
+    assert lab.verdict()["word"] == "NOT CONFORMANT"
+    assert lab.verdict()["reasons"][0] == "failed: numerics.value: numerics: p"
 
 
 def test_an_empty_reason_is_refused(lab):

@@ -112,6 +112,7 @@ def test_as_many_as_are_allowed_are_read_in_their_order(path):
         ([], "max = -1", "max: give the greatest number of waivers, e.g. max = 5"),
         ([], "", "max: give the greatest number of waivers, e.g. max = 5"),
         ([], "max = 1\nwaiver = 3", "waiver: write each one as a [[waiver]] table"),
+        ([], "max = 1\nwaiver = [1]", "waiver: write each one as a [[waiver]] table"),
         ([], "min = 1\nb = 1\na = 1",
          "unknown key 'a'; it holds max, inconclusive_days and [[waiver]] entries"),
     ],

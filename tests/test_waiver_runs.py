@@ -92,13 +92,24 @@ def collected(config, *items):
 def test_what_was_collected_is_matched_even_if_it_was_deselected(house):
     mine, path = waiver(), house / "conformance/test_outputs.py"
     covered, other, free = item(path, entry()), item(path, entry(backend="cpu")), item(house / "t")
-    aie = waiver(id="W-2", backend="aie", matched=[])
-    collected(configured(house, known=[mine, aie]), covered, other, free)
-    assert mine.matched == [NODE, NODE]
-    assert aie.matched == [NODE]
-    assert covered.stash[MINE] is aie
-    assert other.stash[MINE] is mine
+    cpu = waiver(id="W-2", backend="cpu", matched=[])
+    mine.backend = "aie"
+    collected(configured(house, known=[mine, cpu]), covered, other, free)
+    assert (mine.matched, cpu.matched) == ([NODE], [NODE])
+    assert covered.stash[MINE] is mine
+    assert other.stash[MINE] is cpu
     assert MINE not in free.stash
+
+
+def test_of_two_waivers_of_one_test_neither_knows_whether_it_is_stale(house):
+    both = [waiver(), waiver(id="W-2", backend="aie", matched=[])]
+    config = configured(house, known=both)
+    one = item(house / "conformance/test_outputs.py", entry())
+    steps = waivers.pytest_collection_modifyitems(config, [one])
+    next(steps)
+    with pytest.raises(pytest.UsageError) as refused:
+        next(steps)
+    assert f"W-1 and W-2: both match {NODE}; narrow one of them" in str(refused.value)
 
 
 def full_run(house: Path, *args: str, seen=("a", "b")):

@@ -142,6 +142,14 @@ def test_two_waivers_of_one_name_are_refused(waived):
     result.stderr.fnmatch_lines(["ERROR: *waivers.toml: W-1: two waivers have this id; rename one"])
 
 
+def test_two_waivers_of_one_test_are_refused(waived):
+    result = waived(WAIVER, changed(id="W-2")).run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: *waivers.toml: W-1 and W-2: both match conformance/test_*; narrow one of them"]
+    )
+
+
 def test_the_file_in_the_house_can_be_read():
     from plugins import waivers
     from tests.lab import HOUSE
