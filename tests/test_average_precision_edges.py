@@ -146,13 +146,18 @@ def slow_map(found, weights) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("together", "block", "width", "rows"),
-    [(16, 1 << 23, 250, 2048), (1, 64, 3, 2), (3, 1 << 23, 4, 5), (2, 1, 1, 1)],
+    ("together", "block", "width", "cached"),
+    [(16, 1 << 23, 250, 1 << 17), (1, 64, 3, 6), (3, 1 << 23, 4, 20), (2, 1, 1, 1)],
 )
 def test_a_weight_is_so_many_copies_however_many_are_summed_together(
-    monkeypatch, together, block, width, rows
+    monkeypatch, together, block, width, cached
 ):
-    for name, value in (("TOGETHER", together), ("BLOCK", block), ("WIDE", width), ("ROWS", rows)):
+    for name, value in (
+        ("TOGETHER", together),
+        ("BLOCK", block),
+        ("WIDE", width),
+        ("CACHED", cached),
+    ):
         monkeypatch.setattr(bootstrap, name, value)
     found, random = match(*scene(7, images=23)), np.random.RandomState(0)
     weights = random.choice([0, 0, 1, 2, 15], (23, 9)).astype(np.uint8)

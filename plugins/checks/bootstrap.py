@@ -20,7 +20,7 @@ from plugins.checks.matching import THRESHOLDS, Matches
 # as many draws as there are images, once in 10^13 one would.
 TOGETHER, MANY = 16, 15
 BLOCK, WIDE = 1 << 23, 250  # numbers in memory at once; but rows shorter than this are slow
-ROWS = 2048  # of weights that are added at once
+CACHED = 1 << 17  # numbers that are worked on at once
 ALL = 0  # the range of areas without bounds
 NEARLY = 1e-4  # of a recall point: far above float32's rounding, far below a find of 3000 objects
 
@@ -64,16 +64,16 @@ def _of_class(image, found, ignored, weights, objects) -> np.ndarray:
     result = np.zeros(weights.shape[1], np.float32)
     for start in range(0, weights.shape[1], width):
         part = slice(start, start + width)
-        some, count = weights[:, part], objects[part]
-        judged, drawn = _running(image, at, some), some[image[at]]
+        some, count = np.ascontiguousarray(weights[:, part]), objects[part]
+        judged, drawn = _running(image, at, some), some.take(image[at], axis=0)
         for t in range(len(THRESHOLDS)):
             rows = np.flatnonzero(found[at, t])
             if len(rows):
                 out = np.flatnonzero(ignored[:, t])
-                passed = judged[rows]
+                passed = judged.take(rows, axis=0)
                 if len(out):
                     passed -= _passed(image[out], out, at[rows], some)
-                result[part] += _interpolated(drawn[rows], passed, count)
+                result[part] += _interpolated(drawn.take(rows, axis=0), passed, count)
     return result / (len(THRESHOLDS) * len(RECALLS))
 
 
@@ -85,43 +85,66 @@ def _running(image: np.ndarray, at: np.ndarray, weights: np.ndarray) -> np.ndarr
     step = np.arange(len(owner)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     start = (at - length + 1)[owner] + step * TOGETHER
     size = np.minimum(TOGETHER, at[owner] + 1 - start)
+    ends = np.diff(owner, append=len(at)) > 0
+    running = np.empty((len(at), weights.shape[1]), np.float32)
+    so_far, done = np.zeros(weights.shape[1], np.float32), 0
+    for part in _blocks(len(owner), weights.shape[1]):
+        totals = _pieces(image, start[part], size[part], weights)
+        totals[0] += so_far
+        so_far, here = _summed(totals)[-1], ends[part]
+        running[done : done + here.sum()] = totals[here]
+        done += here.sum()
+    return running
+
+
+def _pieces(image, start, size, weights) -> np.ndarray:
+    """(n, resamples) float32: weighted number of the `size` detections from each `start` on."""
     order = np.argsort(-size, kind="stable")
-    sums = np.zeros((len(owner), weights.shape[1]), np.uint8)
-    for first in range(0, len(owner), ROWS):  # few enough to stay in the processor's cache
-        mine = order[first : first + ROWS]
-        for i in range(size[mine[0]]):
-            some = mine[: np.count_nonzero(size[mine] > i)]
-            sums[first : first + len(some)] += weights[image[start[some] + i]]
+    start, size = start[order], size[order]
+    sums = np.zeros((len(order), weights.shape[1]), np.uint8)
+    for i in range(size[0]):
+        some = np.count_nonzero(size > i)
+        sums[:some] += weights.take(image[start[:some] + i], axis=0)
     totals = np.empty(sums.shape, np.float32)
     totals[order] = sums
-    return _summed(totals)[np.cumsum(pieces) - 1]
+    return totals
+
+
+def _blocks(rows: int, width: int) -> list[slice]:
+    """Rows in order, so many at a time as stay in a processor's cache."""
+    several = max(1, CACHED // width)
+    return [slice(start, start + several) for start in range(0, rows, several)]
 
 
 def _passed(image, out, at, weights) -> np.ndarray:
     """(len(at), resamples): weighted number of the ignored detections `out` up to each place."""
     running = np.zeros((len(out) + 1, weights.shape[1]), np.float32)
-    running[1:] = _summed(weights[image].astype(np.float32))
-    return running[np.searchsorted(out, at, "right")]
+    running[1:] = _summed(weights.take(image, axis=0).astype(np.float32))
+    return running.take(np.searchsorted(out, at, "right"), axis=0)
 
 
 def _interpolated(drawn: np.ndarray, judged: np.ndarray, objects: np.ndarray) -> np.ndarray:
     """Sum over the 101 recalls of the greatest precision from there on.
 
-    drawn: (n, resamples) weights of the finds; judged: weighted detections up to each find.
+    drawn: (n, resamples) uint8 weights of the finds; judged: weighted detections up to each find.
     """
-    so_far = _summed(drawn.astype(np.float32))
-    np.maximum(judged, 1, out=judged)  # where nothing is drawn yet
-    precision = np.divide(so_far, judged, out=judged)
-    greatest, best = np.maximum, precision[-1]
-    for row in precision[-2::-1]:
-        best = greatest(best, row, out=row)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        so_far *= np.float32(len(RECALLS) - 1) / objects
-    so_far += np.float32(1 + NEARLY)
-    reached = np.floor(so_far, out=so_far)
-    # Each find pays its precision for the recall points that it is the first to reach.
-    value = np.einsum("ij,ij->j", reached, precision)
-    value -= np.einsum("ij,ij->j", reached[:-1], precision[1:])
+    blocks = _blocks(len(drawn), len(objects))
+    before = np.cumsum([drawn[part].sum(0, dtype=np.uint32) for part in blocks], 0, np.float32)
+    share = np.float32(len(RECALLS) - 1) / np.maximum(objects, 1)
+    value, best = np.zeros((2, len(objects)), np.float32)
+    for part, total in reversed(list(zip(blocks, [np.float32(0), *before]))):
+        so_far, following = drawn[part].astype(np.float32), best
+        so_far[0] += total
+        precision = np.maximum(judged[part], 1)  # 1 where nothing is drawn yet
+        np.divide(_summed(so_far), precision, out=precision)
+        for row in precision[::-1]:
+            best = np.maximum(best, row, out=row)
+        so_far *= share
+        so_far += np.float32(1 + NEARLY)
+        reached = np.floor(so_far, out=so_far)
+        # Each find pays its precision for the recall points that it is the first to reach.
+        value += np.einsum("ij,ij->j", reached, precision) - reached[-1] * following
+        value -= np.einsum("ij,ij->j", reached[:-1], precision[1:])
     return np.where(objects > 0, value, 0)
 
 
