@@ -18,3 +18,12 @@ def test_the_versions_are_those_of_the_source(observed_versions, environment, re
         found = observed_versions.get(version.name) or "not found"
         figure(version.name, found, expected=version.version)
     check_versions(observed_versions, environment.npu, strict=real_npu)
+
+
+@pytest.mark.npu
+@pytest.mark.requires("export_env")
+@pytest.mark.clause("environment.export")
+def test_the_file_is_exported_with_the_sources_versions(export_versions, environment, figure):
+    for version in environment.export:
+        figure(version.name, export_versions[version.name], expected=version.version)
+    check_versions(export_versions, environment.export, strict=True)

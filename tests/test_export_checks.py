@@ -142,7 +142,7 @@ def test_another_published_model_is_called_by_its_name(name):
     md5 = next(one.md5 for one in KNOWN.published if one.name == name) + 26 * "0"
     failure = failure_of(checks.check_origin, {"md5": md5}, KNOWN.published, SUBJECT)
     assert failure.what == f"the weights are those of another model, {name}"
-    assert failure.expected == "retinanet_R_50_FPN_3x, MD5 5bd44e..."
+    assert failure.expected.startswith("retinanet_R_50_FPN_3x, MD5 5bd44e...")
     assert failure.actual == f"MD5 {md5}"
 
 

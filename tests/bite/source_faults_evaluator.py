@@ -96,8 +96,8 @@ EVALUATOR = [
         kin=("EV7",),
     ),
     accuracy(
-        "image, row = np.nonzero(scores > 0)",
-        "image, row = np.nonzero(scores > 0.3)",
+        "image, row = np.nonzero(~(scores <= 0))",
+        "image, row = np.nonzero(~(scores <= 0.3))",
         "low_scores_left_out",
         "detections below 0.3 are not scored",
         MAP,
@@ -113,8 +113,8 @@ EVALUATOR = [
         FLOOR,
     ),
     accuracy(
-        "ids = sorted(coco.getImgIds())[: limit or None]",
-        "ids = sorted(coco.getImgIds())[:100]",
+        "for i in sorted(names)[: limit or None]",
+        "for i in sorted(names)[:100]",
         "half_of_the_set",
         "mAP is that of the first 100 images",
         COVERAGE,
@@ -165,8 +165,8 @@ EVALUATOR = [
         FLOOR,
     ),
     npus(
-        "[paths[i] for i in job[1]]",
-        "[paths[i] for i in sorted(job[1], reverse=True)]",
+        "[paths[i] for i in share]",
+        "[paths[i] for i in sorted(share, reverse=True)]",
         "shard_read_backwards",
         "a card's images are read from the last to the first",
         MAP,
