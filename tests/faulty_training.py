@@ -44,7 +44,7 @@ PLACES = {
     "short": Place(
         ("learning_rate", "batches", "band", "tf32"), ("*-short",), lengths={"*-short": 0}
     ),
-    "schedule": Place(("schedule",), ("schedule*",), "1x8"),
+    "schedule": Place(("schedule",), ("rehearsal",), "1x8"),
     "sharded": Place(SHARES, ("*-sharded",)),
     "shared": Place(("ranks",), ("*-1x2",), "1x2", lengths={"*-short": 5}),
     "again": Place(("repeat",), ("*-again",), lengths={"*-short": 20, "*-again": 20}),
@@ -59,7 +59,7 @@ PLACES = {
     "learning": Place(("map",), ("*-accuracy",), lengths={"*-accuracy": 0}),
     "growing": Place(("growth",), ("*-accuracy",), lengths={"*-accuracy": 130}),
     "timed": Place(TIMES, ("timed-*",), "1x1-fp32"),
-    "simulated": Place(("timer",), ("simulated-device",)),
+    "simulated": Place(("timer",), ("rehearsal",)),
 }
 
 

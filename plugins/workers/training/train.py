@@ -86,8 +86,8 @@ def train(plan: dict, diary: Diary, rank: int, world: int) -> tuple[dict, dict]:
     return record, _arrays(loop)
 
 
-def trace(plan: dict, diary: Diary, rank: int, world: int) -> tuple[dict, dict]:
-    """The learning rate of every iteration of whole trainings, without training."""
+def rehearse(plan: dict, diary: Diary, rank: int, world: int) -> tuple[dict, dict]:
+    """What needs no training: every learning rate of whole ones, and a simulated device timed."""
     lengths, rates = {}, {}
     for whole in plan["whole"]:
         name = whole["name"]
@@ -95,15 +95,11 @@ def trace(plan: dict, diary: Diary, rank: int, world: int) -> tuple[dict, dict]:
         plan["optimiser"]["lr"] = whole["lr"]
         found = optimiser.trace(plan, lengths[name], whole["epochs"])
         rates[f"lr_trace_{name}"] = np.array(found)
-    return _empty(plan, rank, world, epoch_lengths=lengths), rates
+    about = {**_about(plan, rank, world), "counts": {"images": 0, "iterations": 0}, "seconds": {}}
+    return {**about, "epoch_lengths": lengths, "clock": clock.experiment()}, rates
 
 
-def simulate(plan: dict, diary: Diary, rank: int, world: int) -> tuple[dict, dict]:
-    """What three styles of loop report on a simulated asynchronous device."""
-    return _empty(plan, rank, world, clock=clock.experiment()), {}
-
-
-ONLY = {"": train, "schedule": trace, "clock": simulate}
+ONLY = {"": train, "rehearsal": rehearse}
 
 
 class Seen:
@@ -187,11 +183,6 @@ def _versions() -> dict:
         "cuda": torch.version.cuda or "",
         "cudnn": str(torch.backends.cudnn.version() or "") if torch.cuda.is_available() else "",
     }
-
-
-def _empty(plan: dict, rank: int, world: int, **more: object) -> dict:
-    counts = {"images": 0, "iterations": 0}
-    return {**_about(plan, rank, world), "counts": counts, "seconds": {}, **more}
 
 
 def _findings(loop: Loop) -> dict:
