@@ -93,7 +93,10 @@ def test_what_the_ini_requires_stays_required(lab):
         (["--rendezvous", "a:70000"], "--rendezvous (command line): a:70000 is no HOST:PORT; *"),
         (["--waivers", "gone.toml"], "--waivers: there is no file * --no-waivers"),
         (["--weights", "."], "--weights: there is no file *, but a folder; give the path of"),
-        (["--coco-root", "pytest.ini"], "--coco-root: there is no folder *pytest.ini, but a file; "),
+        (
+            ["--coco-root", "pytest.ini"],
+            "--coco-root: there is no folder *pytest.ini, but a file; ",
+        ),
         *(([f"{flag}="], f"{flag}: empty; is a variable unset?") for flag in VALUED),
         (["-o", "interpreter_infer=gone"], "ini setting interpreter_infer: there is no file *"),
     ],
