@@ -163,7 +163,7 @@ def _excuse_other_sizes(boxes: np.ndarray, found: np.ndarray, excused: np.ndarra
     for start in range(0, len(boxes), ROWS):
         part = slice(start, start + ROWS)
         other = outside(boxes[part, 2] * boxes[part, 3])
-        excused[part] |= ~found[part] & np.where(other, BITS.sum(dtype=np.uint16), 0)
+        excused[part] |= ~found[part] & (other * BITS.sum(dtype=np.uint16))
 
 
 def _counted_order(category: np.ndarray, scores: np.ndarray) -> np.ndarray:
