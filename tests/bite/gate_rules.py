@@ -8,7 +8,7 @@ from tests.bite import sessions
 from tests.bite.fault import Alarm, Fault
 from tests.bite.project import Project, Run
 
-BROKEN = "could not be collected: "
+BROKEN, RED = "could not be collected: ", "  red: "
 
 
 class Seeds:
@@ -40,8 +40,8 @@ def rules(run: Run) -> Iterator[Alarm]:
     """What a red session says, by rule.
 
     gate.killed: it ended by a signal. gate.usage: it refused to begin. gate.collected, gate.must_run,
-    gate.patience, gate.require: as in docs/verdict.md. gate.verdict: any other reason. And the clauses
-    of its tests.
+    gate.patience, gate.require: as in docs/verdict.md. gate.exit: the disk refused something at its
+    end. gate.verdict: any other reason. And the clauses of its tests.
     """
     if run.code < 0:
         yield Alarm("gate.killed", "died", f"ended by signal {-run.code}")
@@ -51,11 +51,14 @@ def rules(run: Run) -> Iterator[Alarm]:
         if line.startswith("  contradiction: "):
             yield Alarm("gate.certificate", "red", line.partition(": ")[2])
     if run.verdict is None:
+        red = [line[len(RED) :] for line in run.text.splitlines() if line.startswith(RED)]
+        yield from (Alarm("gate.exit", "red", line) for line in red)
         yield Alarm("gate.exit", "no verdict", last_words(run))
         return
     yield from sessions.alarms(run.verdict)
     books, said = run.verdict["books"], set()
     parts = {"collected": books["broken"], "must_run": books["gaps"], "patience": books["overdue"]}
+    parts["exit"] = books["trouble"]
     parts["require"] = run.verdict["holes"]
     parts["verdict"] = run.verdict["reasons"]
     for rule, sentences in parts.items():
