@@ -119,6 +119,24 @@ def _line(row: dict) -> str:
     )
 
 
+def page_rows(devices: Sequence[dict]) -> list[str]:
+    """The rows of the table in docs/verdict.md; a test holds the page to the file that --out wrote."""
+    rows = []
+    for one in devices:
+        known, images = one.get("linear view"), one["images"]
+        linear = "{accepted:.2%} / {rejected:.2%}".format(**known) if known else ""
+        cells = [
+            one["device"],
+            f"{one['points lost']:.2f}",
+            f"{one['accepted']} / {one['rejected']} of {one['trials']}",
+            linear,
+            f"{images['50 %']}, {images['90 %']}, {images['100 %']}",
+            f"{one['seconds of device at 19.9 img/s, mean']:.0f} s",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
 def _provenance(given: argparse.Namespace) -> dict:
     import torch
 

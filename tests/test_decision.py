@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from benchmarks.operating import page_rows
 from fixtures import accuracy as fixture
 from fixtures.decision import Question
 from plugins.checks import accuracy as checks
@@ -28,6 +30,7 @@ PLAN = Paired(
     derivation="chosen for forty images",
 )
 CONTRACT = load_all()["retinanet_shapes"]
+HOUSE = Path(__file__).resolve().parents[1]
 
 
 class Subject:
@@ -121,6 +124,15 @@ def test_each_look_ends_with_a_part_of_a_set_so_that_no_image_is_found_twice():
         for asked in contract.accuracy:
             assert [n % chunk for n in asked.paired.looks] == [0] * len(asked.paired.looks)
             assert asked.images % chunk == 0
+
+
+def test_the_error_rates_of_the_page_are_those_measured_of_the_contracts_plan():
+    measured = json.loads((HOUSE / "golden/evidence/accuracy_looks.json").read_text())
+    plan = CONTRACT.accuracy[0].paired
+    assert measured["plan"] == {key: getattr(plan, key) for key in ("looks", "accept", "reject")}
+    page = (HOUSE / "docs/verdict.md").read_text(encoding="utf-8")
+    for row in page_rows(measured["devices"]):
+        assert row in page
 
 
 def test_all_images_are_one_flag_away(ask):
