@@ -145,6 +145,12 @@ def slow_map(found, weights) -> list[float]:
     return answer
 
 
+def test_a_class_with_one_object_counts_as_much_as_any():
+    found = few([1, 0, 1], category=[0, 0, 2], counted=[0, 2])
+    weights = np.array([[1, 1], [1, 1], [1, 1], [1, 0]], np.uint8)
+    assert bootstrap.mean_average_precision(found, weights) == pytest.approx([100, 100], abs=0.1)
+
+
 @pytest.mark.parametrize(
     ("together", "block", "width", "cached"),
     [(16, 1 << 23, 250, 1 << 17), (1, 64, 3, 6), (3, 1 << 23, 4, 20), (2, 1, 1, 1)],

@@ -67,13 +67,11 @@ def _of_class(image, found, ignored, weights, objects) -> np.ndarray:
         some, count = np.ascontiguousarray(weights[:, part]), objects[part]
         judged, drawn = _running(image, at, some), some.take(image[at], axis=0)
         for t in range(len(THRESHOLDS)):
-            rows = np.flatnonzero(found[at, t])
-            if len(rows):
-                out = np.flatnonzero(ignored[:, t])
-                passed = judged.take(rows, axis=0)
-                if len(out):
-                    passed -= _passed(image[out], out, at[rows], some)
-                result[part] += _interpolated(drawn.take(rows, axis=0), passed, count)
+            rows, out = np.flatnonzero(found[at, t]), np.flatnonzero(ignored[:, t])
+            passed = judged.take(rows, axis=0)
+            if len(out):
+                passed -= _passed(image[out], out, at[rows], some)
+            result[part] += _interpolated(drawn.take(rows, axis=0), passed, count)
     return result / (len(THRESHOLDS) * len(RECALLS))
 
 
