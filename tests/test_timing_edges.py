@@ -145,7 +145,6 @@ def test_a_rate_may_lie_on_its_floor_less_its_drop():
 def test_one_step_without_copies_has_a_rate():
     one = Timing(np.array([[0.25, 0.5, 0.25]]), 1)
     assert (one.rate(copies=False), one.rate(copies=True)) == (2.0, 1.0)
-    assert (one.median(copies=False), one.median(copies=True)) == (0.5, 1.0)
 
 
 def exact_tail(n: int, share: float, rest: float) -> tuple:

@@ -42,11 +42,6 @@ class Timing:
         spent = self.seconds.sum(1) if copies else self.seconds[:, 1]
         return len(spent) / float(spent.sum()) if spent.any() else float("nan")
 
-    def median(self, *, copies: bool) -> float:
-        """Median seconds of a step."""
-        spent = self.seconds.sum(1) if copies else self.seconds[:, 1]
-        return float(np.median(spent))
-
 
 @dataclass(frozen=True)
 class Tail:

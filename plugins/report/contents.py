@@ -16,6 +16,7 @@ from plugins.report.charts import Series
 from plugins.store import read_toml
 
 PICTURES, PICTURE_SIDE, HISTORY = 24, 560, 30
+LOOKED_AT = 200  # stored timings, the newest; a machine keeps them for its life
 TROUBLE = (ledger.FAILED, ledger.STALE, ledger.ERROR, ledger.INCONCLUSIVE, ledger.WAIVED)
 NOT_JUDGED = (ledger.SKIPPED, ledger.DESELECTED, ledger.NOT_RUN)
 
@@ -140,10 +141,11 @@ def _numbers(values: Any) -> list[float]:
 
 
 def _latencies(folder: Path, storage: Path) -> Iterator[Latency]:
-    runs = [(path, _json(path)) for path in storage.rglob("*.json")]
-    mine = next((run for path, run in runs if path.stem.endswith(folder.resolve().name)), {})
+    paths = sorted(storage.rglob("*.json"), key=lambda path: path.stat().st_mtime)
+    own = next((path for path in paths if path.stem.endswith(folder.resolve().name)), None)
+    mine = _json(own) if own else {}
     machine = _machine(mine)
-    earlier = [run for _, run in runs if run and _machine(run) == machine]
+    earlier = [run for run in map(_json, paths[-LOOKED_AT:]) if run and _machine(run) == machine]
     earlier.sort(key=lambda run: str(run.get("datetime")))
     for one in mine.get("benchmarks", ()):
         rounds = [1000 * second for second in one["stats"].get("data", ())]
