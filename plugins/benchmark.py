@@ -56,6 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.benchmark_storage = f"{FILE}{_storage(config, artifacts / 'benchmarks')}"
     if config.option.benchmark_compare:
         _refuse_nothing_to_compare_with(config, storage(config))
+    if options.get(config, "against") and not options.get(config, "benchmark"):
+        raise pytest.UsageError("--against: compares times; add --benchmark")
     if options.get(config, "benchmark"):
         _refuse_silence(config)
         config.option.benchmark_save_data = True

@@ -173,3 +173,10 @@ def test_what_went_wrong_first_is_the_reason(lab):
     lab.chapter(TWICE)
     assert lab.run().ret == 1
     assert lab.verdict()["tests"][0]["reason"] == "at first"
+
+
+def test_comparing_times_without_taking_any_is_refused(lab):
+    old = lab.write("old.ts", "")
+    result = lab.run(f"--against={old}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --against: compares times; add --benchmark"])

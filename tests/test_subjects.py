@@ -59,3 +59,9 @@ def test_without_a_file_and_in_a_collection_everything_stays(config, change):
     items = [collected(config, "big", subject=BIG)]
     subjects.pytest_collection_modifyitems(config, items)
     assert len(items) == 1
+
+
+def test_weights_of_another_subject_than_the_files_are_refused(config):
+    config.give("weights", "other.pkl")
+    with pytest.raises(pytest.UsageError, match=f"^--weights other.pkl: are for {BIG}, .*{SHAPES}"):
+        subjects.pytest_collection_modifyitems(config, [])
