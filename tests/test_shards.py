@@ -102,7 +102,8 @@ def test_chosen_cards_come_first_then_those_that_are_listed_then_one(tmp_path, m
     tool.write_text(f"#!/bin/sh\n[ \"$1 $2\" = 'info -m' ] && printf '%s' '{MAPPING}'\n")
     tool.chmod(0o755)
     assert npus.numbers() == [0, 1, 2]
-    assert npus.numbers(("2", "0")) == [2, 0]
+    assert npus.numbers(("2", "0")) == npus.numbers(("2", "0"), real=False) == [2, 0]
+    assert npus.numbers(real=False) == [0]  # cards of another kind, say
 
 
 @pytest.mark.parametrize("chosen", [("0", "0"), ("npu0",), ("-1",)])

@@ -27,11 +27,11 @@ STATE = {
 }
 
 
-def numbers(chosen: Sequence[str] = ()) -> list[int]:
-    """The cards to use: the chosen ones, else all that npu-smi lists, else number 0."""
+def numbers(chosen: Sequence[str] = (), *, real: bool = True) -> list[int]:
+    """The cards to use: the chosen ones, else all that npu-smi lists if they are real, else number 0."""
     if not all(one.isdigit() for one in chosen) or len(set(chosen)) < len(chosen):
         raise LabError(f"devices = {' '.join(chosen)}: give numbers of NPUs, each once, as 0 1")
-    return [int(one) for one in chosen] or _listed() or [0]
+    return [int(one) for one in chosen] or (_listed() if real else []) or [0]
 
 
 def _listed() -> list[int]:
