@@ -194,7 +194,11 @@ def test_two_machines_have_to_meet(machine):
 
 @pytest.mark.parametrize(
     ("name", "setting", "flag"),
-    [("coco", "coco_root", "--coco-root"), ("weights", "weights", "--weights")],
+    [
+        ("coco", "coco_root", "--coco-root"),
+        ("weights", "weights", "--weights"),
+        ("all_images", "all_images", "--all-images"),
+    ],
 )
 def test_what_is_given_is_present(machine, name, setting, flag):
     assert machine(**{setting: Path("x")}).why(name) == ""

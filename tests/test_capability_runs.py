@@ -187,3 +187,16 @@ def test_the_header_names_the_lanes_and_of_a_stand_in_its_machine(monkeypatch):
 
 def test_this_interpreter_is_the_default():
     assert options.interpreter(Config(), "infer") == sys.executable
+
+
+@pytest.mark.parametrize("role", ["export", "infer", "train"])
+def test_a_run_ends_where_the_interpreter_of_a_role_is_no_python(role):
+    config = lacking()
+    config.stash[capability.KEY].why_no_python = lambda one: "exit code 1" if one == role else ""
+    config.give(f"interpreter_{role}", "/x/python")
+    with pytest.raises(pytest.UsageError) as refused:
+        capability.pytest_collection(SimpleNamespace(config=config))
+    assert str(refused.value) == (
+        f"interpreter_{role}: /x/python does not run as Python (exit code 1); give the path of a"
+        " Python interpreter, or leave it empty"
+    )
