@@ -35,9 +35,9 @@ def test_one_lucky_loss_at_the_end_is_no_fit():
     failing(judge_fit, np.append(np.full(149, 2.0), 0.001))
 
 
-@pytest.mark.parametrize("ap", [0.6999, 0.10, 0.0, float("nan")])
+@pytest.mark.parametrize("ap", [0.2999, 0.10, 0.0, float("nan")])
 def test_a_map_below_its_floor_fails(ap):
-    learning.check_share(0.70, floor=GATE.accuracy.map, what="held-out images")
+    learning.check_share(0.30, floor=GATE.accuracy.map, what="held-out images")
     failing(learning.check_share, ap, floor=GATE.accuracy.map, what="held-out images")
 
 
@@ -56,7 +56,7 @@ def test_a_curve_within_the_band_of_other_seeds_passes():
     judge_band(CURVE * 1.1, SEEDS)
     failure = failing(judge_band, CURVE * 1.2, SEEDS)
     assert failure.what == "the loss leaves the band of other seeds"
-    assert len(failure.worst) == 3
+    assert len(failure.worst) == len(GATE.band.at)
     failing(judge_band, CURVE * np.nan, SEEDS)
     failing(judge_band, CURVE[:59], SEEDS)
 
@@ -75,10 +75,10 @@ def judge_close(found: np.ndarray, name: str = "amp") -> None:
 
 
 def test_autocast_is_near_fp32_and_not_fp32():
-    judge_close(CURVE[:3] * (1 + 1.3e-3))
+    judge_close(CURVE[:3] * (1 + 4.4e-3))
     failure = failing(judge_close, CURVE[:3])
     assert failure.what == "amp is not in effect"
-    assert failing(judge_close, CURVE[:3] * 1.005).what == "amp is too far from fp32"
+    assert failing(judge_close, CURVE[:3] * 1.01).what == "amp is too far from fp32"
     failing(judge_close, CURVE[:3] * np.nan)
     failing(judge_close, CURVE[:2])
     nothing = failing(

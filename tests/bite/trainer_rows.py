@@ -73,7 +73,7 @@ CAUGHT = [
     ("adam", "first", "optimiser", "a step is not SGD's"),
     ("no_drop", "short", "learning_rate", "a drop of the learning rate is missing"),
     ("no_warmup", "short", "learning_rate", "the warm-up is missing"),
-    ("no_warmup", "short", "band", "leaves the band"),
+    ("stepped_twice", "short", "band", "leaves the band"),
     ("warmup_one_longer", "schedule", "schedule", "another schedule's"),
     ("drops_by_iteration", "schedule", "schedule", "another schedule's"),
     ("drop_an_epoch_late", "schedule", "schedule", "a drop of the learning rate is missing"),
