@@ -67,7 +67,7 @@ def _matches(pattern: str, text: str) -> bool:
     return re.fullmatch(regex, text, re.DOTALL) is not None
 
 
-def load(path: Path) -> list[Waiver]:
+def load(path: Path, today: datetime.date) -> list[Waiver]:
     """Read a waivers file; a LabError names the file, the entry and what is wrong with it."""
     document = read_toml(path)
     unknown = sorted(set(document) - {*NUMBERS, "waiver"})
@@ -81,7 +81,7 @@ def load(path: Path) -> list[Waiver]:
         raise LabError(f"{path}: waiver: write each one as a [[waiver]] table")
     if len(entries) > cap:
         raise LabError(f"{path}: {len(entries)} waivers, and max is {cap}; remove one first")
-    waivers = [_waiver(path, number, entry) for number, entry in enumerate(entries, 1)]
+    waivers = [_waiver(path, number, entry, today) for number, entry in enumerate(entries, 1)]
     ids = [waiver.id for waiver in waivers]
     for name in ids:
         if ids.count(name) > 1:
@@ -101,7 +101,7 @@ def _number(path: Path, document: Mapping[str, Any], key: str) -> int:
     return value
 
 
-def _waiver(path: Path, number: int, entry: Mapping[str, Any]) -> Waiver:
+def _waiver(path: Path, number: int, entry: Mapping[str, Any], today: datetime.date) -> Waiver:
     name = entry.get("id", f"waiver {number}")
     for key in entry:
         if key not in FIELDS:
@@ -109,7 +109,7 @@ def _waiver(path: Path, number: int, entry: Mapping[str, Any]) -> Waiver:
     for key in FIELDS:
         _check_field(f"{path}: {name}", key, entry.get(key))
     waiver = Waiver(**entry)
-    if waiver.expires < datetime.date.today():
+    if waiver.expires < today:
         raise LabError(
             f"{path}: {name}: expired on {waiver.expires}; fix what it forgives, or renew it with"
             f" {waiver.owner}"
@@ -133,7 +133,7 @@ def pytest_configure(config: pytest.Config) -> None:
     refuse_blocked(config)
     path = file(config)
     try:
-        config.stash[WAIVERS] = load(path) if path else []
+        config.stash[WAIVERS] = load(path, datetime.date.today()) if path else []
         # without the file nothing is forgiven, and no patience is had
         config.stash[PATIENCE] = patience(path) if path else 0
     except LabError as error:

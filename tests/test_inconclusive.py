@@ -17,14 +17,14 @@ NODE = "conformance/test_outputs.py::test_map"
 
 
 @pytest.fixture
-def aged(lab):
+def aged(lab, today):
     """A function that runs the lab with an inconclusive test that is so many days old."""
     lab.write("conformance/waivers.toml", "max = 0\ninconclusive_days = 3\n")
     lab.chapter(OPEN)
     record = lab.root / ".artifacts" / inconclusive.NAME
 
     def run(days, *words, node=NODE):
-        since = datetime.date.today() - datetime.timedelta(days=days)
+        since = today - datetime.timedelta(days=days)
         lab.write(f".artifacts/{inconclusive.NAME}", json.dumps({node: since.isoformat()}))
         return lab.run(*words), lab.verdict()["holes"], json.loads(record.read_text())
 
@@ -49,15 +49,15 @@ def test_an_answer_ends_it(aged, lab):
     assert (result.ret, holes, record) == (0, [], {})
 
 
-def test_a_test_that_did_not_run_gets_no_younger(aged, lab):
+def test_a_test_that_did_not_run_gets_no_younger(aged, lab, today):
     lab.chapter(OPEN + '@pytest.mark.clause("o.x")\ndef test_x(): pass\n')
     _, _, record = aged(40, "-k", "test_x")
-    assert record[NODE] == (datetime.date.today() - datetime.timedelta(days=40)).isoformat()
+    assert record[NODE] == (today - datetime.timedelta(days=40)).isoformat()
 
 
-def test_a_new_one_is_dated_today(aged):
+def test_a_new_one_is_dated_today(aged, today):
     _, holes, record = aged(40, node="another")
-    assert (holes, record[NODE]) == ([], datetime.date.today().isoformat())
+    assert (holes, record[NODE]) == ([], today.isoformat())
 
 
 def test_without_the_file_there_is_no_patience(aged):

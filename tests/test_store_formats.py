@@ -92,12 +92,12 @@ def test_a_table_holds_plain_values(value):
         store.encoded("a.toml", {"x": value})
 
 
-def test_a_record_says_who_why_and_when(golden):
+def test_a_record_says_who_why_and_when(golden, today):
     golden.accept("s/a.bin", b"x", producer=REFEREE)
     record = golden.manifest()["s/a.bin"]
     assert {name: value for name, value in record.items() if name != "sha256"} == {
         "reason": "first record",
-        "date": datetime.date.today(),
+        "date": today,
         "suite": "abc",
         "backend": "recipe-float64",
         "runtime": "cpu",

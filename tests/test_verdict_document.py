@@ -124,10 +124,9 @@ def test_the_list_is_asked_by_whole_runs_of_their_lane(tmp_path, ended):
         assert len(keeper.books.gaps) == gaps, (words, chosen, refused)
 
 
-def test_what_is_inconclusive_ages_with_what_is_judged(run, ended, tmp_path):
+def test_what_is_inconclusive_ages_with_what_is_judged(run, ended, tmp_path, today):
     keeper, _ = ended(run, entry("inconclusive"))
     record = tmp_path / "art" / inconclusive.NAME
-    today = datetime.date.today()
     assert json.loads(record.read_text()) == {NODE: today.isoformat()}
     model = tmp_path / "model.ts"
     model.write_text("weights")

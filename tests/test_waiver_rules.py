@@ -12,7 +12,7 @@ from plugins.failure import LabError
 from plugins.ledger import Entry
 from plugins.waivers import Waiver
 
-TODAY = datetime.date.today()
+TODAY = datetime.date(2026, 3, 10)
 NODE = "conformance/test_outputs.py::TestBoxes::test_range[model-aie-bus]"
 RIGHT = {
     "id": "W-1",
@@ -90,17 +90,17 @@ def path(tmp_path):
 
 def refusal(path: Path, *entries: dict, **more) -> str:
     with pytest.raises(LabError) as error:
-        waivers.load(written(path, *entries, **more))
+        waivers.load(written(path, *entries, **more), TODAY)
     return str(error.value).replace(f"{path}: ", "", 1)
 
 
 def test_as_many_as_are_allowed_are_read_in_their_order(path):
     second = {**RIGHT, "id": "W-0", "subject": "model", "backend": "aie"}
-    first, other = waivers.load(written(path, RIGHT, second))
+    first, other = waivers.load(written(path, RIGHT, second), TODAY)
     assert first == waiver()
     assert (other.id, other.subject, other.backend) == ("W-0", "model", "aie")
-    assert waivers.load(written(path)) == []
-    assert waivers.load(written(path, top="max = 0")) == []
+    assert waivers.load(written(path), TODAY) == []
+    assert waivers.load(written(path, top="max = 0"), TODAY) == []
 
 
 @pytest.mark.parametrize(

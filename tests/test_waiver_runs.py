@@ -45,11 +45,12 @@ def test_the_file_is_the_given_one_or_the_house_s_or_none(house):
     assert waivers.file(configured(house, none=True)) is None
 
 
-def test_a_run_knows_its_waivers_and_its_patience(house):
-    written(house / "conformance/waivers.toml", RIGHT)
+def test_a_run_knows_its_waivers_and_its_patience(house, today):
+    lasting = {**RIGHT, "expires": today}
+    written(house / "conformance/waivers.toml", lasting)
     config = configured(house)
     waivers.pytest_configure(config)
-    assert (config.stash[WAIVERS], config.stash[PATIENCE]) == ([waiver()], 3)
+    assert (config.stash[WAIVERS], config.stash[PATIENCE]) == ([waiver(**lasting)], 3)
     config = configured(house, none=True)
     waivers.pytest_configure(config)
     assert (config.stash[WAIVERS], config.stash[PATIENCE]) == ([], 0)

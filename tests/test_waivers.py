@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
 pytest_plugins = ["pytester", "tests.lab"]
@@ -154,4 +156,4 @@ def test_the_file_in_the_house_can_be_read():
     from plugins import waivers
     from tests.lab import HOUSE
 
-    assert waivers.load(HOUSE / waivers.DEFAULT_FILE) == []
+    assert waivers.load(HOUSE / waivers.DEFAULT_FILE, datetime.date.today()) == []
