@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.bite import benches, children
+from tests.bite import benches, children, sessions
 from tests.bite.__main__ import scored
 from tests.bite.benches import CLEAN
 from tests.bite.trainer_rows import CAUGHT, MISSED
@@ -63,3 +64,17 @@ def test_each_fault_of_the_trainer_is_in_a_table():
 def test_each_row_of_the_trainer_names_a_clause_of_its_place():
     for name, place, clause, _ in CAUGHT:
         assert clause in PLACES[place].clauses, name
+
+
+def test_a_fork_says_what_went_wrong_and_never_goes_on_as_what_it_was_forked_from(tmp_path):
+    log = tmp_path / "log"
+
+    def action() -> int:
+        os.closerange(3, 1024)  # the files of pytest's capture are among them
+        print("said")
+        raise ValueError("why")
+
+    _, status = os.waitpid(sessions.forked(action, log), 0)
+    assert os.WEXITSTATUS(status) == 1
+    assert log.read_text(encoding="utf-8").startswith("said\nTraceback")
+    assert "ValueError: why" in log.read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ The good twin comes first. Runs that a fault cannot touch are then the twin's, n
 from __future__ import annotations
 
 import fnmatch
+import gc
 import importlib
 import os
 import pickle
@@ -42,14 +43,12 @@ class Agent:
 
     def __init__(self, command: list[str], *, log: Path, env: dict[str, str]) -> None:
         self.returncode = None
-        self.pid = os.fork()
-        if not self.pid:
-            os.setsid()
-            os.closerange(3, HANDLES)  # among them is the leash, whose guard waits until all let go
-            sessions.write_to(log)
-            os._exit(self._end(command, env))
+        self.pid = sessions.forked(lambda: self._end(command, env), log)
 
     def _end(self, command: list[str], env: dict[str, str]) -> int:
+        os.setsid()
+        gc.freeze()  # garbage of the session, collected here, would close numbers that are ours by then
+        os.closerange(3, HANDLES)  # among them is the leash, whose guard waits until all let go
         words = dict(word[2:].split("=", 1) for word in command if word.startswith("--"))
         each, node = int(words["nproc_per_node"]), int(words["node_rank"])
         os.environ.clear()
@@ -68,12 +67,12 @@ class Agent:
         return 0
 
     def _rank(self, rank: int, local: int, plan: str) -> int:
-        pid = os.fork()
-        if not pid:
+        def trainer() -> int:
             os.environ.update(RANK=str(rank), LOCAL_RANK=str(local))
             self.seed()
-            os._exit(train.main(plan))
-        return pid
+            return train.main(plan)
+
+        return sessions.forked(trainer)
 
     def poll(self):
         """As subprocess.Popen has it."""

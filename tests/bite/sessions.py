@@ -59,21 +59,27 @@ def verdict(
     return json.loads(min(written).read_text(encoding="utf-8"))
 
 
-def forked(action: Callable[[], int], log: Path) -> int:
-    """Do something in a fork that prints to a log and ends with what it returns; its process id."""
+def forked(action: Callable[[], int], log: Path | None = None) -> int:
+    """Do something in a fork that ends with what it returns, and prints to a log if there is one.
+
+    The process id of the fork is returned.
+    """
     process = os.fork()
     if process:
         return process
     code = 1  # whatever happens, this process must not go on as the one that it was forked from
     try:
-        write_to(log)
+        if log:
+            write_to(log)
         code = int(action())
     except BaseException:
         traceback.print_exc()
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        os._exit(code)
+        try:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+        finally:
+            os._exit(code)
 
 
 def alarms(verdict: dict) -> list[Alarm]:
@@ -91,7 +97,11 @@ def decided(verdict: dict) -> int:
 
 
 def write_to(log: Path) -> None:
-    """Standard output and error of this process go to a file from now on."""
+    """Standard output and error of this process go to a file from now on.
+
+    Python's two streams are made anew: those of a process under pytest are files of its capture.
+    """
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)
+    sys.stdout, sys.stderr = open(1, "w", 1, closefd=False), open(2, "w", 1, closefd=False)
