@@ -30,12 +30,14 @@ def missing(condition: Condition, place: int, done: Sequence[dict]) -> list[int]
     return [number for number in wanted if number not in there]
 
 
-def judge(condition: Condition, numbers: list[int], minutes: float, folder: Path) -> int:
-    """Run some of a condition's runs in processes of its interpreter; the exit code."""
-    work = folder / condition.name
+def start(
+    condition: Condition, numbers: list[int], minutes: float, folder: Path, job: int
+) -> subprocess.Popen:
+    """A process of a condition's interpreter that judges some of its runs, one after another."""
+    work = folder / f"{condition.name}-{job}"
     work.mkdir(parents=True, exist_ok=True)
     places = [str(HOUSE / "tests"), str(HOUSE / "tests" / "census")]
-    job = {
+    task = {
         "folder": str(work),
         "rows": str(folder / "rows.jsonl"),
         "numbers": numbers,
@@ -44,11 +46,11 @@ def judge(condition: Condition, numbers: list[int], minutes: float, folder: Path
         "disturbance": condition.disturbance,
         "condition": condition.name,
     }
-    (work / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    (work / "job.json").write_text(json.dumps(task), encoding="utf-8")
     module = "training" if condition.lane == TRAINING else "inference"
     command = [condition.python, "-m", f"tests.census.{module}", str(work / "job.json")]
     environment = {**os.environ, "OMP_NUM_THREADS": str(condition.threads)}
-    return subprocess.run(command, cwd=HOUSE, env=environment).returncode
+    return subprocess.Popen(command, cwd=HOUSE, env=environment)
 
 
 def main(words: Sequence[str]) -> int:
@@ -64,8 +66,12 @@ def main(words: Sequence[str]) -> int:
         left = (limit - time.monotonic()) / 60
         if numbers and left > 0 and asked.only in condition.name:
             print(f"{condition.name}: {len(numbers)} runs", flush=True)
-            code = judge(condition, numbers, left, asked.folder)
-            if code:
+            ends = [len(numbers) * job // asked.jobs for job in range(asked.jobs + 1)]
+            shares = [numbers[first:last] for first, last in zip(ends, ends[1:])]
+            jobs = [
+                start(condition, share, left, asked.folder, job) for job, share in enumerate(shares)
+            ]
+            for code in filter(None, [job.wait() for job in jobs]):
                 print(f"{condition.name}: ended with exit code {code}", flush=True)
     found = pages.rows(rows)
     record.write(record.FILE, found)
@@ -76,6 +82,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.census", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60, help="start no run after so many")
     parser.add_argument("--only", default="", help="a part of the names of conditions")
+    parser.add_argument("--jobs", type=int, default=1, help="so many runs at the same time")
     parser.add_argument("--afresh", action="store_true", help="forget the runs of before")
     parser.add_argument(
         "--forget", default="", help="a clause whose counts begin anew: it was cured"

@@ -42,9 +42,9 @@ def conditions() -> list[Condition]:
         Condition("torch-2.0.1-two-threads", INFERENCE, npu, 2, QUIET, 20),
         Condition("loaded-core", INFERENCE, here, 1, LOADED, 6),
         Condition("paused-workers", INFERENCE, here, 1, PAUSED, 20),
-        Condition("training", TRAINING, here, 1, QUIET, 140),
         Condition("training-torch-2.0.1", TRAINING, npu, 1, QUIET, 30),
-        Condition("training-loaded-core", TRAINING, here, 1, LOADED, 15),
-        Condition("training-paused-ranks", TRAINING, here, 1, PAUSED, 15),
+        Condition("training-loaded-core", TRAINING, here, 1, LOADED, 16),
+        Condition("training-paused-ranks", TRAINING, here, 1, PAUSED, 16),
+        Condition("training", TRAINING, here, 1, QUIET, 400),  # until all was judged often enough
     ]
     return [one for one in every if Path(one.python).is_file()]

@@ -1,7 +1,8 @@
 """Judges one clean training after another by the training lane: python -m tests.census.training JOB.json.
 
-As in tests/training_gate.py each session and each rank is a fork. Two runs of three draw a seed of their
-own, for which no first steps and no batches are on record; the third is the contract's, with all clauses.
+As in tests/training_gate.py each session and each rank is a fork. Every second run has the contract's
+seed, the others one of their own; each is judged by the clauses that its seed says something about,
+until a clause was judged in ENOUGH runs.
 """
 
 from __future__ import annotations
@@ -20,26 +21,37 @@ from tests.census import pages
 from tests.census.noise import descendants, disturbed
 from tests.faulty_training import GOOD, PLACES, Place
 
-RECORDED = {"first_steps", "batches"}  # clauses that compare with a record of the contract's seed
-ALWAYS = (
+ENOUGH = 200  # runs in which no clause of the lane may alarm
+RECORDED = {"first_steps", "batches"}  # they compare with a record of the contract's seed
+DECIDED = {
+    "band",
+    "closeness",
+    "overfit",
+    "overfit_map",
+    "map",
+}  # with that seed always the same bits
+NAMES = (
     *("first", "short", "schedule", "sharded", "shared", "again", "resumed", "amp", "fp16"),
-    *("poisoned", "looked_at", "timed", "simulated"),
+    *("poisoned", "looked_at", "timed", "simulated", "memorised", "held_out", "growing"),
 )
-LONG = {0: ("held_out", "growing"), 2: ("memorised",)}  # by number: of four runs these are longer
 
 
 def seed_of(number: int) -> int:
-    """The contract's in every third run, else one of its own."""
-    return number if number % 3 else 0
+    """The contract's in every second run, else one of its own."""
+    return number if number % 2 else 0
 
 
-def places_of(number: int) -> list[Place]:
-    """What a run is judged on."""
-    names = [*ALWAYS, *LONG.get(number % 4, ())]
-    if not seed_of(number):
-        return [PLACES[name] for name in names]
-    left = ((PLACES[n], tuple(c for c in PLACES[n].clauses if c not in RECORDED)) for n in names)
-    return [dataclasses.replace(place, clauses=clauses) for place, clauses in left]
+def places_of(number: int, found: list[dict]) -> list[Place]:
+    """What a run is judged on, after the rows of other runs; nothing where all has been seen enough."""
+    counts = pages.by_clause(found)
+    unfit = RECORDED if seed_of(number) else DECIDED
+
+    def wanted(clause: str) -> bool:
+        rare = counts.get(f"training.{clause}", {"runs": 0})["runs"] < ENOUGH
+        return rare and clause not in unfit
+
+    left = ((PLACES[name], tuple(filter(wanted, PLACES[name].clauses))) for name in NAMES)
+    return [dataclasses.replace(place, clauses=clauses) for place, clauses in left if clauses]
 
 
 class Session(training_gate.Session):
@@ -54,13 +66,13 @@ class Session(training_gate.Session):
         return super().launch({**plan, "seed": self.seed or plan["seed"]}, **where)
 
 
-def judge(job: dict, number: int) -> dict:
+def judge(job: dict, number: int, places: list[Place]) -> dict:
     """One session of the suite in a fork; its verdict.json."""
     folder = Path(job["folder"])
     twin = folder / "twin"
     shutil.rmtree(twin, ignore_errors=True)
     twin.mkdir(parents=True)
-    session = Session(seed_of(number), places_of(number), twin)
+    session = Session(seed_of(number), places, twin)
 
     def prepare() -> None:
         training_gate.agents.start = training_gate.Agent
@@ -78,12 +90,16 @@ def judge(job: dict, number: int) -> dict:
 
 def main(job: dict) -> None:
     """Judge the runs `numbers` and append a row for each to `rows`."""
+    rows = Path(job["rows"])
     limit = time.monotonic() + job["minutes"] * 60
     for number in job["numbers"]:
         if time.monotonic() > limit:
             break
+        places = places_of(number, pages.rows(rows))
+        if not places:
+            continue
         began, spent = time.monotonic(), os.times()
-        verdict = judge(job, number)
+        verdict = judge(job, number, places)
         about = {
             "condition": job["condition"],
             "number": number,
@@ -93,7 +109,7 @@ def main(job: dict) -> None:
         about["seconds"] = round(time.monotonic() - began, 2)
         about["cpu_s"] = round(sum(os.times()[2:4]) - sum(spent[2:4]), 2)
         about["torch"] = training_gate.train.torch.__version__
-        pages.append(Path(job["rows"]), pages.row_of(verdict, **about))
+        pages.append(rows, pages.row_of(verdict, **about))
 
 
 if __name__ == "__main__":
