@@ -69,7 +69,8 @@ def _refuse_a_full_disk(folder: Path, files: tuple[str, ...]) -> None:
 
 
 def _install(folder: Path, files: tuple[str, ...]) -> None:
-    venv.EnvBuilder(with_pip=True, clear=folder.exists() and not _usable(folder)).create(folder)
+    if not _usable(folder):  # making it again would write over the Python that may run this
+        venv.EnvBuilder(with_pip=True, clear=folder.exists()).create(folder)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
     for name in files:
         print(f"installing {name}", flush=True)
@@ -89,9 +90,10 @@ def _install(folder: Path, files: tuple[str, ...]) -> None:
 
 
 def _usable(folder: Path) -> bool:
-    """Whether an unfinished environment can be continued: its Python still runs."""
+    """Whether packages can be installed into what is there: its Python runs and has pip."""
     python = folder / "bin" / "python"
-    return python.exists() and subprocess.call([str(python), "-c", ""]) == 0
+    words = [str(python), "-c", "import pip"]
+    return python.exists() and subprocess.call(words, stderr=subprocess.DEVNULL) == 0
 
 
 if __name__ == "__main__":

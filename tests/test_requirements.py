@@ -86,6 +86,20 @@ def test_an_environment_that_is_ready_is_not_made_again_until_its_file_changes(i
     assert len(install("numpy==1.23.4\n")) == 2
 
 
+def test_an_environment_takes_new_requirements_from_its_own_python(tmp_path):
+    """As make calls it: .venv/bin/python, which runs then, is not written anew."""
+    python = tmp_path / "env/bin/python"
+    subprocess.run([sys.executable, "-m", "venv", "--copies", tmp_path / "env"], check=True)
+    script = tmp_path / "requirements/install.py"
+    script.parent.mkdir()
+    script.write_text((FOLDER / "install.py").read_text())
+    script.with_name("export.txt").write_text("# nothing more\n")
+    words = [python, script, tmp_path / "env", "export.txt"]
+    run = subprocess.run(words, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert (tmp_path / "env/ready").is_file()
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.txt")))
 def test_every_requirement_is_pinned_and_none_names_where_it_comes_from(name):
     lines = (FOLDER / name).read_text().splitlines()
