@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks import table
 from plugins import machine
-from plugins.tables import tomllib
+from plugins.contracts.tables import tomllib
 
 FIGURES = pytest.StashKey[dict]()
 LOAD = pytest.StashKey[float]()

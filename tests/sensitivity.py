@@ -21,7 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
-from plugins import contracts, machine, operators
+from plugins import contracts, machine
+from plugins.contracts import operators
 from plugins.store import Store, write_atomically
 from tests import (
     sensitivity_of_detections,

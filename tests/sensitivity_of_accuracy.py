@@ -12,7 +12,7 @@ from plugins.checks.accuracy import table_of
 from plugins.checks.average_precision import statistics
 from plugins.checks.matching import Objects, match, read_objects
 from plugins.contracts import Contract
-from plugins.decisions import Accuracy
+from plugins.contracts.decisions import Accuracy
 from plugins.drivers.lab import Lab
 from plugins.drivers.subject import Subject
 from tests.bisection import smallest

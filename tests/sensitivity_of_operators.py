@@ -16,7 +16,7 @@ from plugins.checks.ops import (
 )
 from plugins.checks.ops_calls import roi_cases
 from plugins.checks.ops_corpus import NmsCase, nms_corpus
-from plugins.operators import Operators
+from plugins.contracts.operators import Operators
 from tests.bisection import fails, smallest
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from plugins.checks import images as checks
 from plugins.checks.stages import check_stages
 from plugins.contracts import Contract
-from plugins.operators import Pipeline
+from plugins.contracts.operators import Pipeline
 from plugins.store import Store
 from tests.bisection import fails, smallest
 

@@ -23,11 +23,9 @@ HOOKS = (
     *("options", "capability", "clauses", "waivers", "updating", "benchmark", "verdict"),
     *("failing", "judgement", "ledger", "probe", "provenance", "contracts", "store", "failure"),
     *("books", "inconclusive", "certificate", "consistency", "report"),
-    *("soundness", "tables", "machine", "inputs", "pinning", "training_device", "decisions"),
-    *("evidence", "reproduction"),
+    *("machine", "inputs", "pinning", "training_device", "evidence", "reproduction"),
 )
 KNOWLEDGE = ("contracts", "store", "failure")
-TRAINING = ("training", "training_gates", "training_runs", "training_soundness")
 # a folder, or a module and those that its name begins, and the modules of ours that its files may
 # import; the first that fits decides
 ALLOWED = {
@@ -39,16 +37,14 @@ ALLOWED = {
         "plugins.workers.protocol",
         *(f"plugins.{name}" for name in KNOWLEDGE),
     ),
-    "plugins/training": tuple(
-        f"plugins.{name}" for name in ("contracts", "failure", "tables", *TRAINING)
-    ),
+    "plugins/contracts": ("plugins.contracts", "plugins.failure"),
     "plugins": tuple(f"plugins.{name}" for name in HOOKS),
     "conformance": ("plugins.checks",),
     "fixtures": (
         "fixtures",
         "plugins.drivers",
         "plugins.checks",  # for its data types and its NumPy oracles
-        *(f"plugins.{name}" for name in (*KNOWLEDGE, *TRAINING, "operators", "machine")),
+        *(f"plugins.{name}" for name in (*KNOWLEDGE, "machine")),
         # for the stash keys, and for what is deselected with a reason
         *(f"plugins.{name}" for name in ("options", "capability", "updating", "benchmark")),
         *("plugins.clauses", "plugins.ledger"),
@@ -101,12 +97,11 @@ def test_imports_point_one_way(path):
         ("plugins/options.py", "def f():\n    import plugins.drivers", ["plugins.drivers"]),
         ("conformance/test_a.py", "from fixtures import cases", ["fixtures.cases"]),
         ("fixtures/a.py", "from plugins.verdict import b", ["plugins.verdict.b"]),
-        ("plugins/training.py", "from plugins.store import a", ["plugins.store.a"]),
-        ("plugins/options.py", "from plugins import training", ["plugins.training"]),
+        ("plugins/contracts/training.py", "from plugins.store import a", ["plugins.store.a"]),
         ("plugins/workers/training/a.py", "from plugins import failure", ["plugins.failure"]),
         ("conformance/test_a.py", "from plugins.checks import b", []),
-        ("plugins/training_gates.py", "from plugins.training import a", []),
-        ("fixtures/a.py", "from plugins.training_runs import b", []),
+        ("plugins/contracts/training_gates.py", "from plugins.contracts.training import a", []),
+        ("fixtures/a.py", "from plugins.contracts.training_runs import b", []),
         ("plugins/checks/a.py", "from . import b", []),
         ("fixtures/a.py", "import numpy", []),
     ],

@@ -11,8 +11,8 @@ from plugins.checks.compiled import (
     check_runtime,
     check_versions,
 )
+from plugins.contracts.operators import Version
 from plugins.failure import CheckFailure
-from plugins.operators import Version
 
 DECLARED = [Version("torch", "2.0.1", "package"), Version("CANN", "7.0.RC1", "cann")]
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from plugins import contracts, operators
-from plugins.contracts import FOLDER
+from plugins import contracts
+from plugins.contracts import FOLDER, operators
 from plugins.failure import ContractError
 
 SHAPES = FOLDER / "retinanet_shapes.toml"

@@ -15,7 +15,7 @@ from fixtures.decision import Question
 from plugins.checks import accuracy as checks
 from plugins.checks.accuracy import ImageSet
 from plugins.contracts import Accuracy, load_all
-from plugins.decisions import Paired
+from plugins.contracts.decisions import Paired
 from plugins.failure import LabError
 from tests import hostile_sets
 

@@ -9,8 +9,8 @@ import pytest
 
 from plugins.checks import export as checks
 from plugins.contracts import Recipe
+from plugins.contracts.operators import Published, load_weights
 from plugins.failure import CheckFailure, Inconclusive
-from plugins.operators import Published, load_weights
 from tests.oracles import TOLERANCE, detections, oracle
 
 SUBJECT = "retinanet_r50_fpn_3x"

@@ -9,8 +9,8 @@ import pytest
 
 from plugins import machine
 from plugins.checks.compiled import check_versions, version_differences
+from plugins.contracts.operators import load_environment
 from plugins.failure import CheckFailure
-from plugins.operators import load_environment
 
 USUAL = machine.ASCEND
 # As npu-smi of driver 23.0.rc1 prints: the chips' table, the list of NPUs, and one board.

@@ -11,8 +11,8 @@ from fixtures import matrix
 from fixtures.cases import CONTRACTS
 from plugins.checks.detections import fp16_spacing
 from plugins.checks.transfer import difference
+from plugins.contracts.operators import Pair, load_environment
 from plugins.failure import LabError
-from plugins.operators import Pair, load_environment
 from tests.oracles import detections
 
 DECLARED = load_environment().matrix

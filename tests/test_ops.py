@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from plugins.checks import ops as checks
 from plugins.checks.ops import NmsOptions, NmsResult
 from plugins.checks.ops_corpus import nms_corpus
+from plugins.contracts.operators import load_operators
 from plugins.drivers.ops_library import ensure_library
 from plugins.drivers.process import Worker, WorkerRefused
 from plugins.failure import CheckFailure
-from plugins.operators import load_operators
 
 PYTHON = os.environ.get("OPS_TEST_PYTHON", sys.executable)
 DTYPES = ("float16", "float32", "float64")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from benchmarks import minutes, table
-from plugins.tables import tomllib
+from plugins.contracts.tables import tomllib
 
 GOAL = {"what": "a", "unit": "ms", "at_most": 2, "times_better": 10, "floor": "nothing"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from plugins.tables import tomllib
+from plugins.contracts.tables import tomllib
 
 DATA = Path(__file__).resolve().parents[1] / "fixtures" / "data"
 LICENCES = ("CC0-1.0", "public domain")

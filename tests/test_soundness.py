@@ -7,8 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from plugins import soundness
-from plugins.contracts import Tolerance
+from plugins.contracts import Tolerance, soundness
 
 SENTENCE = "It was measured on ten machines."
 

@@ -7,7 +7,7 @@ from typing import Optional
 
 import pytest
 
-from plugins import tables
+from plugins.contracts import tables
 from plugins.failure import ContractError
 
 

@@ -8,8 +8,8 @@ import pytest
 from plugins.checks import training_learning as learning
 from plugins.checks import training_numerics as numerics
 from plugins.checks import training_state as state
+from plugins.contracts.training import load_training
 from plugins.failure import Inconclusive
-from plugins.training import load_training
 from tests.training_records import CURVE, failing
 
 TRAINING = load_training()

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from plugins.contracts.training import PATH, load_training
 from plugins.failure import ContractError
-from plugins.training import PATH, load_training
 
 TRAINING = load_training()
 

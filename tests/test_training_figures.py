@@ -11,7 +11,7 @@ import pytest
 
 from plugins.checks import training_closure as closure
 from plugins.checks.training_figures import figures, rank_times
-from plugins.training import load_training
+from plugins.contracts.training import load_training
 from tests.training_records import (
     BATCH,
     BLOCK,

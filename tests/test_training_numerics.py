@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from plugins.checks import training_numerics as numerics
-from plugins.training import load_training
+from plugins.contracts.training import load_training
 from tests.training_records import CURVE, failing
 
 TRAINING = load_training()

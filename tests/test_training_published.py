@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from plugins.checks import training_published as published
-from plugins.training import load_training
+from plugins.contracts.training import load_training
 from tests.training_records import failing
 
 TRAINING = load_training()

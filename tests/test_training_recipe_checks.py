@@ -9,8 +9,8 @@ import pytest
 
 from plugins.checks import training_recipe as recipe_checks
 from plugins.checks.training_optimiser import Probe, check_optimiser
+from plugins.contracts.training import load_training
 from plugins.failure import Inconclusive
-from plugins.training import load_training
 from tests.training_records import failing, sgd
 
 TRAINING = load_training()

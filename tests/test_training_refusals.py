@@ -15,9 +15,9 @@ import pytest
 from fixtures.training_plans import ImageFolder, Plans
 from fixtures.training_runs import unfit
 from fixtures.training_set import write_training_set
+from plugins.contracts.training import load_training
 from plugins.drivers.training import Run
 from plugins.drivers.training_records import Rank
-from plugins.training import load_training
 
 HOUSE = Path(__file__).resolve().parent.parent
 COUNT, BATCH = 40, 4

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from plugins import training_soundness
-from plugins.training import load_training
+from plugins.contracts import training_soundness
+from plugins.contracts.training import load_training
 
 TRAINING = load_training()
 SHORT = "a b c d"

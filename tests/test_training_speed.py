@@ -6,8 +6,8 @@ import pytest
 
 from plugins.checks.training_learning import check_target
 from plugins.checks.training_speed import check_not_slower, check_timers, floor_text, published_text
+from plugins.contracts.training import load_training
 from plugins.failure import Inconclusive
-from plugins.training import load_training
 from tests.training_records import failing
 
 BASELINE = {"p_core": 100.0}

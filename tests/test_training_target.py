@@ -17,9 +17,9 @@ from fixtures.training_plans import ImageFolder, Plans
 from fixtures.training_set import write_training_set
 from fixtures.training_target import scored, train_to, training_key
 from plugins import capability
+from plugins.contracts.training import load_training
 from plugins.drivers import cache
 from plugins.drivers.training import launch
-from plugins.training import load_training
 from plugins.training_device import TrainingDevice
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "ci"

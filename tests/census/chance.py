@@ -13,10 +13,11 @@ from statistics import NormalDist
 
 import numpy as np
 
-from plugins import contracts, training
+from plugins import contracts
 from plugins.checks.comparison import INCONCLUSIVE, REGRESSED, compare
 from plugins.checks.throughput import tail
 from plugins.checks.training_learning import smoothed
+from plugins.contracts import training
 from plugins.store import Store
 from tests.census import pages
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Optional
 
 from plugins.contracts import FOLDER
+from plugins.contracts.tables import read
+from plugins.contracts.training_gates import Gates
+from plugins.contracts.training_runs import Runs, Subject, Timing
+from plugins.contracts.training_soundness import problems
 from plugins.failure import ContractError
-from plugins.tables import read
-from plugins.training_gates import Gates
-from plugins.training_runs import Runs, Subject, Timing
-from plugins.training_soundness import problems
 
 PATH = FOLDER / "training.toml"
 

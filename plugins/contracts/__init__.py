@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
-from plugins.decisions import Accuracy, Comparison
+from plugins.contracts.decisions import Accuracy, Comparison
+from plugins.contracts.soundness import problems
+from plugins.contracts.tables import read
 from plugins.failure import ContractError
-from plugins.soundness import problems
-from plugins.tables import read
 
-FOLDER = Path(__file__).resolve().parents[1] / "conformance" / "contracts"
+FOLDER = Path(__file__).resolve().parents[2] / "conformance" / "contracts"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from plugins.training import Training
+    from plugins.contracts.training import Training
 
 SENTENCE = 5  # words, at least
 SENTENCES = ("derivation", "source", "doubt")

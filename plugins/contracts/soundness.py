@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from plugins.contracts import Contract
-    from plugins.decisions import Accuracy
+    from plugins.contracts.decisions import Accuracy
 
 DTYPES = ("float16", "float32", "float64", "int32", "int64")
 BACKENDS = ("reference", "aie")

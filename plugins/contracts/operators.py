@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from plugins.contracts import FOLDER, Tolerance
-from plugins.tables import read
+from plugins.contracts.tables import read
 
 
 @dataclass(frozen=True)
