@@ -37,7 +37,7 @@ def conditions() -> list[Condition]:
     here, npu = sys.executable, str(NPU_PYTHON)
     every = [
         Condition("torch-2.0.1", INFERENCE, npu, 1, QUIET, 40),
-        Condition("plain", INFERENCE, here, 1, QUIET, 140),
+        Condition("plain", INFERENCE, here, 1, QUIET, 330),
         Condition("two-threads", INFERENCE, here, 2, QUIET, 40),
         Condition("torch-2.0.1-two-threads", INFERENCE, npu, 2, QUIET, 20),
         Condition("loaded-core", INFERENCE, here, 1, LOADED, 6),

@@ -31,12 +31,9 @@ from tests.census.noise import disturbed
 from tests.gate import Workers
 
 SUBJECT = "retinanet_shapes"
-NAMES = "export outputs numerics compile results pipeline environment ops".split()
+NAMES = "export outputs numerics compile results pipeline environment ops throughput".split()
 CHAPTERS = [f"conformance/test_{name}.py" for name in NAMES]
-PART = 0.15  # of the operators' corpus in a run that is not whole
 IMPORTED = ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # plugins, before the forks
-NOT_FRESH = "not fresh_process"
-EVERY = 8  # of so many runs one is whole: fresh processes, and timing
 SET = (240, 8)  # in one of 240 runs, the ninth, mAP on the whole set is measured too
 LIVELY_OBJECTS = 3  # in a scene that must show something
 FIRST_SCENE = 1000  # far behind the images of the accuracy set
@@ -95,10 +92,10 @@ class Awake(Workers):
 
 
 class Session:
-    """A pytest plugin: a part of the operators' corpus, and oracles of images that are not on record."""
+    """A pytest plugin: oracles of images that are not on record."""
 
     def __init__(self, number: int) -> None:
-        self.number, self.whole = number, number % EVERY == 0
+        self.number = number
 
     def pytest_collection(self) -> None:
         from fixtures import exports
@@ -110,18 +107,10 @@ class Session:
         if not recorded(self.number):
             records.oracle_of = exports.oracle_of = live
 
-    def pytest_collection_modifyitems(self, config, items) -> None:
-        draw = random.Random(self.number)
-        left = [
-            i for i in items if not self.whole and "test_ops" in i.nodeid and draw.random() > PART
-        ]
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in left]
-
 
 def judge(job: dict, number: int, workers: Workers, model: Path) -> dict:
     """One session of the suite in a fork; its verdict.json."""
-    folder, whole = Path(job["folder"]), number % EVERY == 0
+    folder = Path(job["folder"])
     own = contracts.load_all()
     own[SUBJECT] = varied(own[SUBJECT], number, folder)
 
@@ -129,8 +118,7 @@ def judge(job: dict, number: int, workers: Workers, model: Path) -> dict:
         workers.inherit()
         contracts.load_all = lambda: own
 
-    words = [*CHAPTERS, "--model-ts", str(model), *IMPORTED]
-    words += ["conformance/test_throughput.py", "--benchmark"] if whole else ["-k", NOT_FRESH]
+    words = [*CHAPTERS, "--benchmark", "--model-ts", str(model), *IMPORTED]
     words += ["conformance/test_accuracy.py"] if number % SET[0] == SET[1] else []
     places = folder / "artifacts", folder / "session.log"
     return sessions.verdict(words, *places, [Session(number)], prepare)
