@@ -144,7 +144,7 @@ def _alarms(root: Path) -> Iterator[str]:
     yield "A clean product is judged again and again; whatever fails is a false alarm. The bound is Clopper"
     yield "and Pearson's at 95 %. Weights, exports, images and seeds differ from run to run; `load` is what"
     yield "else ran: the largest load average during a run. Half of the trainings have the contract's seed, for"
-    yield "the clauses that compare with a record of it; a clause that this seed decides is counted with others.\n"
+    yield "clauses that compare with a record of it; a clause that this seed decides is counted with others.\n"
     heads = ("condition", "lane", "torch", "threads", "disturbance", "runs")
     yield from table(heads, [[one[head] for head in heads] for one in conditions(content)])
     clauses = content.get("clauses", {})

@@ -57,7 +57,7 @@ PLACES = {
     "found": Place(("overfit_map",), ("*-overfit",), trained=True),
     "held_out": Place(("map",), ("*-accuracy",), trained=True, lengths={"*-accuracy": 0}),
     "learning": Place(("map",), ("*-accuracy",), lengths={"*-accuracy": 0}),
-    "growing": Place(("growth",), ("*-accuracy",), lengths={"*-accuracy": 130}),
+    "growing": Place(("growth",), ("*-accuracy",), lengths={"*-accuracy": 230}),
     "timed": Place(TIMES, ("timed-*",), "1x1-fp32"),
     "simulated": Place(("timer",), ("rehearsal",)),
 }

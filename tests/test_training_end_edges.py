@@ -64,7 +64,18 @@ def test_what_was_read_before_the_window_does_not_count():
     growth([0, 99, 100, 150, 200], [0, 0, 5, 5, 5])
     failing(growth, [0, 99, 100, 150, 200], [0, 0, 5, 5, 6])
     failing(growth, [99, 150, 200], [5, 5, 5])
-    failing(growth, [100, 150, 200], [0, 5, 5], granule=4.9)
+
+
+def test_memory_that_is_taken_once_is_in_one_half_of_the_window_and_a_leak_in_both():
+    at = np.arange(100, 201, 10)
+    for when in (110, 150, 190):
+        growth(at, np.where(at < when, 0, 900), granule=100)
+    growth(at, 1.0 * (at - 100), granule=100)
+    growth(at, np.where(at < 150, 0, at - 150), granule=1)
+    growth(at, np.where(at < 150, at, 150), granule=1)
+    failure = failing(growth, at, 1.1 * (at - 100) + np.where(at < 130, 0, 900), granule=100)
+    assert failure.actual.startswith("110 bytes, 1.1 an iteration, from 0 to ")
+    failing(growth, at, np.where(at < 130, 0, 1), granule=0)  # no handle more, not even once
 
 
 @pytest.mark.parametrize("level", [0.0, 1e9, -1e9])
@@ -85,7 +96,7 @@ def test_rounding_of_the_line_is_forgiven_and_no_more():
     failing(growth, at, 1.5e-9 * at / 100)
     growth(at, 0.5e-9 * at / 100)
     growth(at, [1e9, 0.0, 1e9 + 0.5])
-    failing(growth, at, [-1e9, -1e9, -1e9 + 1e3], granule=1.0)
+    failing(growth, at, [-1e9, -1e9 + 1e3, -1e9 + 2e3], granule=1.0)
 
 
 def test_what_an_evaluation_adds_or_removes_is_a_change():
