@@ -38,6 +38,8 @@ def test_the_device_is_as_accurate_as_the_cpu(decide_on_shapes, show_decision):
     check_not_inferior(decided.last)
 
 
+@pytest.mark.npu
+@pytest.mark.deviceless("no device")
 @pytest.mark.requires("coco", "weights")
 @pytest.mark.clause("accuracy.coverage")
 def test_every_image_of_val2017_is_there(coco_images, coco_accuracy, shipped):

@@ -62,6 +62,12 @@ def test_only_the_whole_set_passes_a_device_that_loses_an_image_entirely(whole, 
     assert (found.last.high < 5) == (whole == 240)
 
 
+def test_a_part_of_the_images_is_not_the_whole_set_whatever_was_asked_for():
+    world = World([7])
+    found = decide(LOOKS, lambda count: world.matched(min(count, 100)), whole=240, **PLAN)
+    assert found.last.verdict == "INCONCLUSIVE"
+
+
 def test_an_image_is_lost_where_only_the_reference_finds_something():
     device, reference = World([3, 4]).matched(10)
     assert lost_images(device, reference) == 2

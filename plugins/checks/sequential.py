@@ -74,7 +74,8 @@ def decide(
     taken: list[Paired] = []
     for look in looks:
         device, reference = matched(look.images)
-        may_pass = look.images == whole or not lost_images(device, reference)
+        seen = len(device.objects.images)
+        may_pass = seen == whole or not lost_images(device, reference)
         errors = {"accept": look.accept if may_pass else 0.0, "reject": look.reject}
         taken.append(
             compare(device, reference, margin=margin, resamples=resamples, seed=seed, **errors)

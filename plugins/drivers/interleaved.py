@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +31,7 @@ def quads(
         process: its number, for the log.
     """
     new = subject.beside(f"against{process}", subject.lab.npu)
-    unrecorded = copy.copy(new.lab)  # the old file is not what is judged
-    unrecorded.hashes = {}
-    both = {"new": new, "old": Subject(new.contract, unrecorded, given=old)}
+    both = {"new": new, "old": Subject(new.contract, new.lab.unrecorded(), given=old)}
     subject.lab.record(f"what {subject.id} is compared with", file_digest(old))
     try:
         for one in both.values():

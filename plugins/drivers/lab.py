@@ -61,6 +61,12 @@ class Lab:
         self._beside.append(other)
         return other
 
+    def unrecorded(self) -> Lab:
+        """The same equipment for a file that is not the one that is judged: it records no hash."""
+        other = copy.copy(self)
+        other.hashes = {}
+        return other
+
     def call(self, role: str, op: str, **arguments: object) -> Reply:
         """One operation of a role's worker."""
         return self.worker(role).call(op, **arguments)
