@@ -18,6 +18,7 @@ from plugins.ledger import Entry
 from plugins.store import write_atomically
 
 NAME = "inconclusive.json"
+MIDNIGHT = datetime.timedelta(days=1)  # which may pass while a run waits for another's turn
 
 
 def overdue(
@@ -49,7 +50,7 @@ def _brought_up(
         since = _read(path)
     except ValueError:
         return [f"{path}: is no record of days; delete it"]
-    if any(day > today for day in since.values()):
+    if any(day > today + MIDNIGHT for day in since.values()):
         return [f"{path}: a day of it lies in the future, so the clock was wrong; delete it"]
     before, late = dict(since), []
     for entry in entries:

@@ -5,6 +5,7 @@ Read from the tools and files that know; empty where there is none. The tools ar
 
 from __future__ import annotations
 
+import datetime
 import functools
 import hashlib
 import json
@@ -27,6 +28,11 @@ CANN_FILES = (
     ("compiler/version.info", r"^Version\s*=\s*(\S+)"),
 )
 TOOL_LIMIT_S = 30
+
+
+def today() -> datetime.date:
+    """The date in UTC, because machines and containers of several time zones share their records."""
+    return datetime.datetime.now(datetime.timezone.utc).date()
 
 
 def system() -> dict[str, str]:

@@ -6,11 +6,11 @@ its record keeps the pinned values, and a reason that begins with "re-pin:" alon
 
 from __future__ import annotations
 
-import datetime
 import math
 from collections.abc import Mapping
 from typing import Any, Optional
 
+from plugins import machine
 from plugins.failure import LabError
 
 REPIN = "re-pin:"
@@ -45,8 +45,7 @@ def pin(
     if wild:
         raise LabError(f"{name}: {wild[0]} is {fresh[wild[0]]}, no number to be compared with")
     if not known.get("pinned") or reason.startswith(REPIN):
-        today = datetime.date.today()
-        return {"pinned": fresh, "pinned_on": today, "drift": dict.fromkeys(fresh, 0.0)}
+        return {"pinned": fresh, "pinned_on": machine.today(), "drift": dict.fromkeys(fresh, 0.0)}
     why = _why_not(known, fresh, place, allowed)
     if why:
         raise LabError(f"{name}: {why}; find out why, or pin anew with the reason '{REPIN} ...'")

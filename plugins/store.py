@@ -16,7 +16,7 @@ from typing import Any, Union
 
 import numpy as np
 
-from plugins import pinning
+from plugins import machine, pinning
 from plugins.failure import LabError
 
 try:
@@ -144,7 +144,7 @@ class Store:
     def _provenance(self, producer: Producer) -> dict[str, Any]:
         return {
             "reason": self.reason,
-            "date": datetime.date.today(),
+            "date": machine.today(),
             "suite": self.commit,
             "backend": producer.backend,
             "runtime": producer.runtime,

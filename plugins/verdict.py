@@ -8,7 +8,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from plugins import (
     inconclusive,
     judgement,
     ledger,
+    machine,
     options,
     provenance,
 )
@@ -36,6 +37,7 @@ RUN_DIR = options.RUN_DIR
 BOOKS = ("broken", "remarks", "gaps", "overdue", "trouble", "interrupted")
 XDIST_BOOKS = "conformance_books"
 KEEPER = "conformance-bookkeeper"
+REFUSALS = (OSError, ValueError)  # of a disk; the second where a name is no text
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -86,9 +88,24 @@ class Bookkeeper:
         if books:
             self.books.merge(json.loads(books))
 
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Timings that cannot be stored take no verdict with them; a wrapper of theirs saves them."""
+        timings = self.config._benchmarksession
+        save = timings.handle_saving
+
+        def saved() -> None:
+            with self.told(session):
+                save()
+
+        timings.handle_saving = saved
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, None]:
+        """Around everybody who writes a file, within what seals the certificate and draws."""
         if not options.is_controller(self.config):
             self.config.workeroutput[XDIST_BOOKS] = json.dumps(self.books.as_dict())
+        with self.told(session):
+            yield
         if not judged(self.config):
             return
         with self.told(session):
@@ -110,7 +127,7 @@ class Bookkeeper:
     def redden(self, session: pytest.Session, sentence: str) -> None:
         """Write down what went wrong at the end of a run; the run is red, and verdict.json says so."""
         self.books.trouble.append(sentence)
-        with contextlib.suppress(OSError):  # the word is spoken; a full disk was told before
+        with contextlib.suppress(*REFUSALS):  # the word is spoken; a full disk was told before
             self._speak(session)
 
     @contextlib.contextmanager
@@ -118,9 +135,11 @@ class Bookkeeper:
         """What the disk refuses at the end of a run is red by name, and takes nothing else with it."""
         try:
             yield
-        except OSError as error:
-            place = error.filename2 or error.filename or "the disk"
-            cause = f"{place}: {error.strerror or error}, at the end of the run"
+        except REFUSALS as error:
+            if not judged(self.config):
+                raise
+            place = getattr(error, "filename2", "") or getattr(error, "filename", "") or "the disk"
+            cause = f"{place}: {getattr(error, 'strerror', '') or error}, at the end of the run"
             self.redden(session, f"{cause}; put that in order and run again")
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -198,7 +217,7 @@ def _close(config: pytest.Config, scope: Scope) -> None:
         options.get(config, "artifacts") / inconclusive.NAME,
         whole,
         days=config.stash[PATIENCE],
-        today=datetime.date.today(),
+        today=machine.today(),
         of=f"of {sha256(given)[:12]}" if given else "",
     )
 
@@ -235,7 +254,7 @@ def _write(folder: Path, document: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / "verdict.json.part"
     text = json.dumps(_strict(document), indent=2, ensure_ascii=False, allow_nan=False)
-    draft.write_text(text + "\n", encoding="utf-8")
+    draft.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")  # odd file names
     os.replace(draft, folder / "verdict.json")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from plugins import failing, ledger, options
+from plugins import failing, ledger, machine, options
 from plugins.clauses import ENTRY, is_conformance, refuse_blocked
 from plugins.failure import LabError
 from plugins.ledger import Entry
@@ -133,7 +133,7 @@ def pytest_configure(config: pytest.Config) -> None:
     refuse_blocked(config)
     path = file(config)
     try:
-        config.stash[WAIVERS] = load(path, datetime.date.today()) if path else []
+        config.stash[WAIVERS] = load(path, machine.today()) if path else []
         # without the file nothing is forgiven, and no patience is had
         config.stash[PATIENCE] = patience(path) if path else 0
     except LabError as error:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from plugins import machine
+
 LONGEST = 60  # seconds that a test which asks for `today` may take
 
 
@@ -23,8 +25,8 @@ def ctrl_c() -> Iterator[None]:
 @pytest.fixture
 def today() -> datetime.date:
     """The date, of a day that does not end while one test runs: it waits for midnight to pass."""
-    now = datetime.datetime.now()
+    now = datetime.datetime.now(datetime.timezone.utc)
     left = (24 - now.hour) * 3600 - now.minute * 60 - now.second
     if left <= LONGEST:
         time.sleep(left)
-    return datetime.date.today()
+    return machine.today()

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from tests.test_benchmark_plugin import SUITE
+
 pytest_plugins = ["pytester", "tests.lab"]
 
 GOOD = '@pytest.mark.clause("o.x")\ndef test_x(): pass\n'
@@ -119,3 +121,29 @@ def test_x(record_property):
     assert said["rows"][0]["measured"] == f"{number} AP"
     assert "cannot be judged again" not in result.stdout.str()
     assert "does not follow" not in result.stdout.str()
+
+
+@pytest.mark.parametrize("word", ["--junitxml=taken/junit.xml", "--benchmark-storage=file://taken"])
+def test_a_place_where_another_plugin_cannot_write(lab, word):
+    lab.write("taken", "a file lies where a folder is wanted")
+    lab.chapter(SUITE.replace("throughput.images_per_second", "o.x"))
+    result = lab.run("--benchmark", word)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["CONFORMANT*", "  red: *taken*: *, at the end of the run; *"])
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+    assert len(lab.verdict()["books"]["trouble"]) == 1
+
+
+def test_a_run_of_self_tests_says_it_as_pytest_does(lab):
+    lab.write("taken", "")
+    lab.write("tests/test_x.py", "def test_x(): pass")
+    result = lab.run("tests", "--junitxml=taken/junit.xml")
+    assert result.ret not in (0, 1) or "Error" in result.stderr.str()
+
+
+def test_a_name_that_is_no_text_is_written_as_its_bytes(lab):
+    odd = lab.write("model.ts", "weights").rename(lab.root / "m\udcb0.ts")
+    lab.chapter(GOOD)
+    result = lab.run("--model-ts", odd)
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+    assert "m\udcb0.ts" in lab.verdict()["options"]["model_ts"]["value"]

@@ -32,7 +32,7 @@ def ended(monkeypatch):
     def end(config: Run, *entries: Entry, code=OK) -> tuple[verdict.Bookkeeper, int]:
         keeper = planned(config, *entries)
         session = SimpleNamespace(exitstatus=code)
-        keeper.pytest_sessionfinish(session, code)
+        assert list(keeper.pytest_sessionfinish(session)) == [None]
         return keeper, session.exitstatus
 
     return end

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-
 import pytest
 
 pytest_plugins = ["pytester", "tests.lab"]
@@ -153,7 +151,7 @@ def test_two_waivers_of_one_test_are_refused(waived):
 
 
 def test_the_file_in_the_house_can_be_read():
-    from plugins import waivers
+    from plugins import machine, waivers
     from tests.lab import HOUSE
 
-    assert waivers.load(HOUSE / waivers.DEFAULT_FILE, datetime.date.today()) == []
+    assert waivers.load(HOUSE / waivers.DEFAULT_FILE, machine.today()) == []
