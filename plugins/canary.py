@@ -21,6 +21,8 @@ COMMAND = f"{shlex.quote(sys.executable)} -m pytest -q conformance/test_export.p
 BROKEN = b"this is no TorchScript file"
 WORD = "NOT CONFORMANT"
 PAGE = "GITHUB_STEP_SUMMARY"  # a file that GitHub shows on the page of the job
+ARTIFACTS = Path(".artifacts", "canary")  # its runs are not among those of the product
+ADDED = "PYTEST_ADDOPTS"
 
 
 def sing(command: str, shell: str = "bash") -> str:
@@ -34,8 +36,10 @@ def sing(command: str, shell: str = "bash") -> str:
         model.write_bytes(BROKEN)
         line = command.replace("{}", shlex.quote(str(model)))
         before = _latest()
-        unseen = {name: value for name, value in os.environ.items() if name != PAGE}
-        code = subprocess.run([shell, "-c", line], env=unseen).returncode
+        told = {name: value for name, value in os.environ.items() if name != PAGE}
+        place = shlex.quote(f"artifacts={ARTIFACTS.absolute()}")
+        told[ADDED] = f"{told.get(ADDED, '')} -o {place}"
+        code = subprocess.run([shell, "-c", line], env=told).returncode
     return _complaint(code, before, _latest())
 
 
@@ -45,7 +49,10 @@ def _complaint(code: int, before: str, after: str) -> str:
             "the job stayed green on a broken model; look for a pipe without pipefail, or `|| true`"
         )
     if before == after:
-        return f"the job turned red (exit code {code}) without judging the model; read what it said"
+        return (
+            f"the job turned red (exit code {code}) without judging the model; read what it said, and"
+            " leave --artifacts to the canary"
+        )
     word = json.loads(Path(after, "verdict.json").read_text(encoding="utf-8"))["word"]
     if word != WORD:
         return f"the job turned red (exit code {code}) and called a broken model {word}"
@@ -53,8 +60,8 @@ def _complaint(code: int, before: str, after: str) -> str:
 
 
 def _latest() -> str:
-    """The folder of the last run that was judged, in the default place."""
-    latest = Path(".artifacts", "runs", "latest")
+    """The folder of the last run that was judged."""
+    latest = ARTIFACTS / "runs" / "latest"
     return str(latest.resolve()) if latest.exists() else ""
 
 

@@ -43,7 +43,10 @@ REFUSALS = (OSError, ValueError)  # of a disk; the second where a name is no tex
 def pytest_configure(config: pytest.Config) -> None:
     refuse_blocked(config)
     config.pluginmanager.register(Bookkeeper(config), KEEPER)
-    if not config.option.collectonly and not config.option.xmlpath:
+    given = config.option.xmlpath
+    if given:  # as pytest reads it; the certificate takes the file from there
+        config.option.xmlpath = os.path.expanduser(os.path.expandvars(given))
+    elif not config.option.collectonly:
         config.option.xmlpath = str(config.stash[RUN_DIR] / "junit.xml")
 
 

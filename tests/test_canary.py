@@ -49,6 +49,13 @@ def test_a_broken_model_is_on_no_page_of_the_job(gate, lab, monkeypatch):
     assert page.read_text() == ""
 
 
+def test_a_lab_that_keeps_its_runs_elsewhere_has_a_canary_too(gate, lab):
+    settings = (lab.root / "pytest.ini").read_text(encoding="utf-8")
+    lab.write("pytest.ini", f"{settings}\nartifacts = elsewhere\n")
+    assert canary.sing(gate) == ""
+    assert not (lab.root / "elsewhere").exists()
+
+
 def test_red_for_another_reason_does_not_count(gate, lab):
     assert "without judging the model" in canary.sing("exit 3 # {}")
     lab.chapter('@pytest.mark.clause("o.x")\ndef test_x(): raise LabError("no disk")\n')

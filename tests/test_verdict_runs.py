@@ -66,6 +66,15 @@ def test_a_given_junit_stays_and_a_collection_has_none(tmp_path, collectonly, pa
     assert run.option.xmlpath == path
 
 
+def test_a_given_junit_is_where_pytest_writes_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("PLACE", "there")
+    run = Run(tmp_path, xmlpath="~/$PLACE/mine.xml")
+    run.pluginmanager.register = lambda plugin, name: None
+    verdict.pytest_configure(run)
+    assert run.option.xmlpath == "/home/me/there/mine.xml"
+
+
 def test_a_blocked_part_of_the_gate_is_refused_here_too(run):
     run.pluginmanager.list_name_plugin = lambda: [("plugins.clauses", None)]
     with pytest.raises(pytest.UsageError, match="is a part of the gate"):

@@ -12,6 +12,7 @@ from plugins.failure import LabError
 from plugins.ledger import Entry
 from plugins.waivers import Waiver
 
+HOUSE = Path(__file__).resolve().parent.parent
 TODAY = datetime.date(2026, 3, 10)
 NODE = "conformance/test_outputs.py::TestBoxes::test_range[model-aie-bus]"
 RIGHT = {
@@ -86,6 +87,18 @@ def written(path: Path, *entries: dict, top: str = "max = 2\ninconclusive_days =
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "waivers.toml"
+
+
+def test_the_example_in_the_house_s_file_is_a_waiver_of_a_test_that_exists(path):
+    text = (HOUSE / waivers.DEFAULT_FILE).read_text(encoding="utf-8")
+    example = [line[2:] for line in text.splitlines() if line.startswith("# ") and " = " in line]
+    path.write_text("\n".join(["max = 1", "[[waiver]]", *example]), encoding="utf-8")
+    (one,) = waivers.load(path, TODAY)
+    name, sources = one.test.partition("[")[0], (HOUSE / "conformance").glob("test_*.py")
+    wanted = f'@pytest.mark.clause("{one.clause}")\ndef {name}('
+    assert [file for file in sources if wanted in file.read_text(encoding="utf-8")]
+    node = f"conformance/test_numerics.py::{name}[{one.subject}-coffee-{one.backend}]"
+    assert one.covers(entry(nodeid=node, clause=one.clause, subject=one.subject))
 
 
 def refusal(path: Path, *entries: dict, **more) -> str:
