@@ -90,9 +90,10 @@ def _install(folder: Path, files: tuple[str, ...]) -> None:
 
 
 def _usable(folder: Path) -> bool:
-    """Whether packages can be installed into what is there: its Python runs and has pip."""
+    """Whether packages can be installed into what is there: our Python's version, and it has pip."""
     python = folder / "bin" / "python"
-    words = [str(python), "-c", "import pip"]
+    ours = tuple(sys.version_info[:2])
+    words = [str(python), "-c", f"import pip, sys; sys.exit(sys.version_info[:2] != {ours})"]
     return python.exists() and subprocess.call(words, stderr=subprocess.DEVNULL) == 0
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -98,6 +100,16 @@ def test_an_environment_takes_new_requirements_from_its_own_python(tmp_path):
     run = subprocess.run(words, capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
     assert (tmp_path / "env/ready").is_file()
+
+
+@pytest.mark.parametrize(("version", "usable"), [(sys.version_info[:2], True), ((3, 8), False)])
+def test_an_environment_of_another_python_is_made_anew(tmp_path, monkeypatch, version, usable):
+    program(tmp_path / "bin/python", f'exec {sys.executable} "$@"')
+    spec = importlib.util.spec_from_file_location("install", FOLDER / "install.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "sys", SimpleNamespace(version_info=version))
+    assert module._usable(tmp_path) is usable
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.txt")))
