@@ -21,9 +21,7 @@ def full_disk(monkeypatch):
 
 
 def reported(error, **figure) -> None:
-    case = object.__new__(Case)
-    object.__setattr__(case, "subject", SimpleNamespace(id="m"))
-    object.__setattr__(case, "name", "bus")
+    case = Case(SimpleNamespace(id="m"), SimpleNamespace(name="bus"), None)
     found = {"case": case, "any_outputs": [], "any_oracle": {}}
     said = [("figure", figure)] if figure else []
     item = SimpleNamespace(funcargs=found, user_properties=said, config=None)
