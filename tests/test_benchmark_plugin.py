@@ -180,3 +180,15 @@ def test_comparing_times_without_taking_any_is_refused(lab):
     result = lab.run(f"--against={old}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --against: compares times; add --benchmark"])
+
+
+@pytest.mark.parametrize("word", ["-p no:benchmark", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"])
+def test_without_the_instrument_no_run_begins(lab, monkeypatch, word):
+    lab.chapter(SUITE)
+    if word.startswith("-p"):
+        result = lab.run(*word.split(), child=True)
+    else:
+        monkeypatch.setenv(word, "1")
+        result = lab.run(child=True)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: Missing required plugins: pytest-benchmark"])
