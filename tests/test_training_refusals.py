@@ -210,6 +210,12 @@ def test_two_ranks_find_what_one_finds_and_each_image_once(ends, at):
     assert len(set(rows)) == len(rows) and len(set(tables[1][:, 0])) <= 7
 
 
+def test_an_evaluation_gives_a_sign_of_life_after_each_batch(ends, at):
+    """One when it begins; of seven images, rank 0 looks at four."""
+    told = [(at.folder / "seen_by_two" / f"rank{k}.events").read_text() for k in range(2)]
+    assert [text.count('"EVALUATE"') for text in told] == [1 + 4, 1 + 3]
+
+
 @pytest.mark.parametrize(
     ("events", "skipped"),
     [

@@ -22,8 +22,8 @@ class Stopped(Exception):
 class Diary:
     """Appends events to rank<k>.events, each a whole line at once.
 
-    DATA and CORE are the heartbeat: whoever watches tells from them which rank the others wait for,
-    so no rank may leave one out.
+    DATA and CORE are the heartbeat, in an evaluation EVALUATE, first and after each batch: whoever
+    watches tells from them which rank the others wait for, so no rank may leave one out.
     """
 
     def __init__(self, folder: Path, rank: int) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Optional
+from typing import Callable, Optional
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ def detect(
     world: int = 1,
     limit: Optional[int] = None,
     workers: int = 0,
+    tell: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """The detections of a torchvision RetinaNet in every image of the set.
 
@@ -31,6 +32,7 @@ def detect(
 
     Args:
         batch: images at a time on a rank; limit: only so many images, the first by id.
+        workers: processes that read images; tell: called after each batch.
 
     Returns float64 (n, 7): image_id, x, y, width, height, score, category_id; px of the stored image.
     """
@@ -39,7 +41,8 @@ def detect(
     indices = range(len(dataset))[:limit][rank::world]
     # Not inference_mode: what a module keeps from here, as its anchors, must serve training later.
     with _evaluating(bare), torch.no_grad():
-        mine = _found(bare, _loader(dataset, indices, batch, workers), device)
+        batches = _loader(dataset, indices, batch, workers)
+        mine = _found(bare, _telling(batches, tell), device)
     parts = [mine]
     if world > 1:
         parts = [None] * world
@@ -65,6 +68,12 @@ def _loader(dataset: Dataset, indices: range, batch: int, workers: int):
     return torch.utils.data.DataLoader(
         dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers, generator=own
     )
+
+
+def _telling(batches: Iterable, tell: Callable[[], None]) -> Iterator:
+    for one in batches:
+        yield one
+        tell()  # when the next is asked for, so that whoever hangs in a batch has not told it
 
 
 def _found(network: torch.nn.Module, loader, device) -> np.ndarray:

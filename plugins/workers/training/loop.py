@@ -167,7 +167,15 @@ class Loop:
             plan["annotations"], plan["images"], network_classes(self.plan), train=False
         )
         table = evaluate.detect(
-            self.network, held_out, self.device, plan["batch"], self.rank, self.world, plan["limit"]
+            self.network,
+            held_out,
+            self.device,
+            plan["batch"],
+            self.rank,
+            self.world,
+            plan["limit"],
+            self.plan["data"]["workers"],
+            lambda: self.diary.tell("EVALUATE", self.done),
         )
         clock.synchronise()
         self.modes.append(
