@@ -81,6 +81,8 @@ def _trials(at: Trials) -> dict:
     cut = at.folder / "cut.checkpoint"
     cut.write_bytes(b"PK\x03\x04" + b"\0" * 999)
 
+    poisoned = at.plan(poison={"rank": 1, "iteration": 1}, timing={"warmup": 0, "block": 2})
+
     def strange(annotation: int, **values):
         return lambda content: content["annotations"][annotation].update(values)
 
@@ -116,10 +118,8 @@ def _trials(at: Trials) -> dict:
             "stall_s": STALL_S,
         },
         "raises": {"plan": at.plan(), "seed": "raises", "per_node": 2},
-        "poisoned": {
-            "plan": at.plan(poison={"rank": 1, "iteration": 1}, timing={"warmup": 0, "block": 2}),
-            "per_node": 2,
-        },
+        "poisoned": {"plan": poisoned, "seed": "slow_to_name", "per_node": 2},
+        "killed_naming": {"plan": poisoned, "seed": "killed_naming", "per_node": 2},
     }
 
 
@@ -167,6 +167,7 @@ def ends(at) -> dict:
         ),
         ("hangs", "hung", ["rank 1 of 2", "no progress for 4 s", "at iteration 1"]),
         ("raises", "died", ["rank 1 of 2 failed at iteration 1", "ZeroDivisionError"]),
+        ("killed_naming", "died", ["rank 1 of 2 ended with SIGKILL", "at iteration 1"]),
         ("poisoned", "nonfinite", ["rank 1", "not finite", "iteration 1", "images"]),
     ],
 )

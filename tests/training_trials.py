@@ -53,6 +53,27 @@ def raises() -> None:
     _at_iteration_one(lambda: 1 / 0)
 
 
+def slow_to_name() -> None:
+    """As large images on a busy machine are slow to decode again."""
+    _before_naming(lambda: time.sleep(3))
+
+
+def killed_naming() -> None:
+    _before_naming(lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def _before_naming(mishap) -> None:
+    import loop
+
+    name = loop.Loop._culprits
+
+    def culprits(self, index):
+        mishap()
+        return name(self, index)
+
+    loop.Loop._culprits = culprits
+
+
 def _at_iteration_one(mishap) -> None:
     """On the last rank, while it reads the batch of iteration 1."""
     import loop

@@ -7,16 +7,8 @@ import time
 from pathlib import Path
 
 
-class NonFinite(Exception):
-    """The loss of this rank is not a number; carries the iteration and the images."""
-
-    def __init__(self, sentence: str, iteration: int, images: list[int]) -> None:
-        super().__init__(sentence)
-        self.iteration, self.images = iteration, images
-
-
 class Stopped(Exception):
-    """Another rank's loss is not a number: this one ends too, and leaves the naming to it."""
+    """The loss of a rank is not a number, and NONFINITE of that rank has said of which images."""
 
 
 class Diary:

@@ -15,7 +15,7 @@ import probe as probes
 import torch
 from clock import Stopwatch, clock_of
 from dataset import Dataset, check_enough, collate
-from diary import Diary, NonFinite, Stopped
+from diary import Diary, Stopped
 from sampling import Batches, Replay
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -219,7 +219,7 @@ class Loop:
         """Look at the losses since the last look; the rank that went wrong first names the images.
 
         Raises:
-            NonFinite: this rank; Stopped: another one. Each rank ends, and so the job does.
+            Stopped: each rank ends, and so the job does.
         """
         if not self.losses or not isinstance(self.losses[-1], torch.Tensor):
             return
@@ -228,16 +228,20 @@ class Loop:
         bad = [i for i in range(start, len(self.losses)) if not np.isfinite(self.losses[i]).all()]
         mine = self.first + bad[0] if bad else self.plan["iterations"] + 1
         earliest = self._earliest(mine)
+        if earliest > self.plan["iterations"]:
+            return
         if bad and mine == earliest:
-            ids = self._culprits(bad[0])
-            raise NonFinite(
-                f"the loss of rank {self.rank} is not finite at iteration {mine}: images "
-                f"{', '.join(map(str, ids))}",
-                mine,
-                ids,
-            )
-        if earliest <= self.plan["iterations"]:
-            raise Stopped
+            self._tell_culprits(bad[0])
+        # torchrun ends all ranks when it sees one that has ended: none may before the images are named.
+        # Whoever dies at it ends this wait as that of any other collective.
+        self._barrier()
+        raise Stopped
+
+    def _tell_culprits(self, index: int) -> None:
+        iteration, ids = self.first + index, self._culprits(index)
+        where = f"the loss of rank {self.rank} is not finite at iteration {iteration}"
+        sentence = f"{where}: images {', '.join(map(str, ids))}"
+        self.diary.tell("NONFINITE", iteration, sentence=sentence, images=ids)
 
     def _earliest(self, mine: int) -> int:
         if self.world == 1:

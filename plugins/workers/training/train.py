@@ -23,7 +23,7 @@ import precision
 import probe
 import torch
 import torchvision
-from diary import Diary, NonFinite, Stopped
+from diary import Diary, Stopped
 from loop import Loop
 from refusal import Refusal, Unfit
 from sampling import epoch_length
@@ -49,9 +49,6 @@ def main(path: str) -> int:
     except Refusal as error:
         diary.tell("REFUSED", sentence=str(error), unfit=isinstance(error, Unfit))
         return REFUSED
-    except NonFinite as error:
-        diary.tell("NONFINITE", error.iteration, sentence=str(error), images=error.images)
-        return NONFINITE
     except Stopped:
         return NONFINITE
     except Exception as error:
