@@ -1,4 +1,4 @@
-"""Images and targets as torch gets them, and what is found in a held-out set."""
+"""Images and targets as torch gets them, what is found in a held-out set, and how full a card was."""
 
 from __future__ import annotations
 
@@ -116,3 +116,16 @@ def test_an_image_that_two_ranks_saw_counts_once(data_worker):
     a[:, 0], b[:, 0] = [1, 5, 5], [5, 3, 3]
     table = data_worker.call("merge", arrays={"a": a, "b": b}).arrays["table"]
     assert table[:, 0].tolist() == [1, 3, 3, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("used", "reserved", "peak"),
+    [
+        (38, 37, 39),  # nothing was given back
+        (11, 10, 39),  # after a retry that was: still what it once was
+        (13, 10, 40),  # more lies beside it since then: never more than there is
+    ],
+)
+def test_a_cards_peak_is_not_what_is_left_of_it_at_the_end(data_worker, used, reserved, peak):
+    found = data_worker.call("card_peak", used=used, reserved=reserved, most=38, total=40)
+    assert found.result["peak"] == peak

@@ -13,6 +13,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins" / "workers" / "training"))
 
 import evaluate
+import probe
 from dataset import Dataset, collate
 from refusal import Refusal
 from sampling import Batches, Replay
@@ -117,9 +118,23 @@ def merge(arrays):
     return {}, {"table": evaluate._merged([arrays["a"], arrays["b"]])}
 
 
+def card_peak(arrays, used, reserved, most, total):
+    """Of a card of so many bytes, so many in use and kept by the allocator, who once kept more."""
+    said = {
+        "mem_get_info": (total - used, total),
+        "memory_reserved": reserved,
+        "max_memory_reserved": most,
+    }
+    for name, value in said.items():
+        setattr(torch.cuda, name, lambda value=value: value)
+    return {"peak": probe.card_peak()}, {}
+
+
 def _traces(network):
     modes = [module.training for module in network.modules()]
     return [modes, hashlib.sha256(torch.get_rng_state().numpy().tobytes()).hexdigest()]
 
 
-OPERATIONS = {f.__name__: f for f in (samples, feed, refused, detect, detect_on_two, merge)}
+OPERATIONS = {
+    f.__name__: f for f in (samples, feed, refused, detect, detect_on_two, merge, card_peak)
+}

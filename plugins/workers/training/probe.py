@@ -139,6 +139,17 @@ def resident_peak() -> int:
     return int(line.split()[1]) * 1024
 
 
+def card_peak() -> int:
+    """The most bytes of the card that were in use: the allocator's peak, and what lies beside it.
+
+    The allocator may have given memory back since, so what is in use now is no peak; the context and
+    the libraries' buffers beside it only grow.
+    """
+    free, total = torch.cuda.mem_get_info()
+    beside = total - free - torch.cuda.memory_reserved()
+    return min(torch.cuda.max_memory_reserved() + beside, total)
+
+
 def handles() -> int:
     """Open file descriptors."""
     return len(os.listdir("/proc/self/fd"))

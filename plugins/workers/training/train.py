@@ -213,15 +213,9 @@ def _memory(loop: Loop) -> dict:
         "allocated_peak": torch.cuda.max_memory_allocated() if cuda else 0,
         "reserved_peak": torch.cuda.max_memory_reserved() if cuda else 0,
         "process_peak": probe.resident_peak(),
-        "device_process_peak": _used() if cuda else 0,
+        "device_process_peak": probe.card_peak() if cuda else 0,
         "series": loop.probe.series,
     }
-
-
-def _used() -> int:
-    """Bytes of the card in use now: what the allocator keeps, and the context."""
-    free, total = torch.cuda.mem_get_info()
-    return total - free
 
 
 def _arrays(loop: Loop) -> dict:
