@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from plugins.drivers import training_watch
 from plugins.drivers.training_events import Progress
-from plugins.drivers.training_watch import overdue
+from plugins.drivers.training_watch import overdue, watch
 
 
 @pytest.fixture
@@ -35,3 +37,27 @@ def test_who_hangs_in_an_evaluation_is_told_from_who_waits_for_it(told, batches,
     ending = overdue("hung", told(*map(looked, batches)), limit_s=60, stall_s=9)
     assert ending.sentence.startswith(who)
     assert "made no progress for 9 s at iteration 5 (evaluating)" in ending.sentence
+
+
+NOTHING, BEGUN = (), (("START", 0),)
+AGENT = SimpleNamespace(poll=lambda: None)  # one that never ends
+
+
+@pytest.mark.parametrize(
+    ("events", "world", "why"),
+    [
+        (NOTHING, 2, "late"),  # it still waits for the other machine
+        (BEGUN, 2, "hung"),
+        (NOTHING, 1, "hung"),  # there is none to wait for
+    ],
+)
+def test_what_is_waited_for_another_machine_is_no_stall(told, events, world, why):
+    assert watch([AGENT], told(events, world=world), limit_s=0.5, stall_s=0.1) == why
+
+
+def test_a_machine_that_does_not_come_is_named(told, monkeypatch):
+    monkeypatch.setattr(training_watch, "MEET_S", 0.2)
+    alone = told(NOTHING, world=2)
+    assert watch([AGENT], alone, limit_s=5, stall_s=0.1) == "hung"
+    ending = overdue("hung", alone, limit_s=5, stall_s=0.1)
+    assert ending.sentence.startswith("the other machine did not come within 0.2 s, or cannot be")

@@ -84,7 +84,8 @@ def launch(
         limit_s: of the whole run; `stall_s`: without a sign of life from any rank, the start
             included.
         rendezvous: "HOST:PORT" where a second machine takes part: then only our own node's agent
-            is started. Empty: all nodes are agents on this machine.
+            is started, and what it waits for the other one is no stall (MEET_S). Empty: all nodes
+            are agents on this machine.
 
     Raises:
         LabError: nothing could be started.

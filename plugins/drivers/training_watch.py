@@ -13,6 +13,7 @@ from typing import Optional
 from plugins.drivers.training_events import Progress
 
 POLL_S, GRACE_S = 0.05, 2.0
+MEET_S = 900.0  # what another machine gets to come: as long as torchrun itself waits for it
 STOPS = {"REFUSED": "refused", "NONFINITE": "nonfinite"}
 # How torchrun reports a failure: the first one at once, all in a table when it ends itself.
 FAILED = re.compile(r"rank\s+: (\d+) \(local_rank: \d+\)\s+exitcode\s+: (-?\d+)")
@@ -45,9 +46,18 @@ def watch(
             end, dying = now + GRACE_S, True
         elif now > end:
             return "late"
-        elif now - heard > stall_s:
+        elif now - heard > _patience(progress, stall_s):
             return "hung"
         time.sleep(POLL_S)
+
+
+def _patience(progress: Progress, stall_s: float) -> float:
+    """How long no rank may say anything: before the first word, machines have to meet."""
+    return max(MEET_S, stall_s) if _is_meeting(progress) else stall_s
+
+
+def _is_meeting(progress: Progress) -> bool:
+    return len(progress.numbers) < progress.world and not progress.started()
 
 
 def overdue(why: str, progress: Progress, *, limit_s: float, stall_s: float) -> Ending:
@@ -58,7 +68,12 @@ def overdue(why: str, progress: Progress, *, limit_s: float, stall_s: float) -> 
     where = progress.place(least[0])
     far = max(progress.numbers, key=progress.reach)
     others = "" if far in least else f", while rank {far} is {progress.place(far)}"
-    if why == "hung":
+    if why == "hung" and _is_meeting(progress):
+        limit_s = _patience(progress, stall_s)
+        text = (
+            f"the other machine did not come within {limit_s:g} s, or cannot be reached from here"
+        )
+    elif why == "hung":
         text = f"{who} made no progress for {stall_s:g} s {where}{others}"
     else:
         text = f"the run did not finish within {limit_s:g} s: {who} got no further than {where}"
