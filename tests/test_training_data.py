@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fixtures import training_set
 from tests.training_modules import CLASSES, COUNT, SCALE, coco, refusal, with_objects
@@ -79,6 +80,20 @@ REFUSED = {
     "images[3].file_name is no str": _without("images", "file_name"),
     "images[1].id 139 is there twice": _setting("images", "id", 139, 1),
     "annotations[3] lacks the field 'bbox'": _without("annotations", "bbox"),
+    "images[3].id is no int": _without("images", "id"),
+    "images[3].id is more than 64 bits hold": _setting("images", "id", 2**63),
+    "images[3].width is more than 64 bits hold": _setting("images", "width", 10**30),
+    "annotations[3] lacks the field 'image_id'": _without("annotations", "image_id"),
+    "annotations[3] lacks the field 'category_id'": _without("annotations", "category_id"),
+    "annotations[3].image_id is more than 64 bits hold": (
+        _setting("annotations", "image_id", 2**63)
+    ),
+    "annotations[3].category_id is more than 64 bits hold": (
+        _setting("annotations", "category_id", -(2**63))
+    ),
+    "image_id and category_id and four numbers bbox, not": _setting(
+        "annotations", "bbox", [1, 2, 3, 10**400]
+    ),
     "annotations[3] must hold whole numbers": _setting("annotations", "category_id", 1.5),
     "four numbers bbox": _setting("annotations", "bbox", [1, 2, 3]),
     "annotations[3].image_id is 5; no image has it": _setting("annotations", "image_id", 5),
@@ -143,6 +158,30 @@ def test_an_unreadable_image_is_refused(set_file, set_images, tmp_path, damage):
     path.write_bytes(damage(sample.path.read_bytes()))
     with pytest.raises(Refusal, match=r"damaged\.png: image 139 cannot be decoded .*fetch it"):
         coco.pixels(sample._replace(path=path))
+
+
+@pytest.fixture
+def of_mode(set_file, set_images, tmp_path):
+    """The first sample, with its image in another mode."""
+
+    def make(mode):
+        sample = coco.read(set_file, set_images, CLASSES, training=True)[0]
+        path = tmp_path / "image.tiff"
+        Image.new(mode, (sample.width, sample.height)).save(path)
+        return sample._replace(path=path)
+
+    return make
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F", "LAB"])
+def test_an_image_that_rgb_would_clip_is_refused(of_mode, mode):
+    with pytest.raises(Refusal, match=f"image.tiff: image 139 has the mode {mode}, .*; store it"):
+        coco.pixels(of_mode(mode))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+def test_an_image_of_any_usual_mode_becomes_rgb(of_mode, mode):
+    assert coco.pixels(of_mode(mode)).shape[2] == 3
 
 
 @pytest.mark.parametrize(("count", "fits"), [(128, True), (127, False), (0, False)])

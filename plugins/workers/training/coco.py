@@ -15,6 +15,8 @@ from refusal import Refusal
 # COCO rounds corners to 0.01 px, other annotators to whole px.
 BORDER = 1.0  # px that a box may leave its image before it is refused
 EMPTY = 1.0  # px: a box with a side no longer than this does not make an image worth training on
+# What becomes RGB as it looks; of I;16 or F, convert() makes plain black and white.
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
 class Sample(NamedTuple):
@@ -61,10 +63,15 @@ def pixels(sample: Sample) -> np.ndarray:
     """The image, uint8 (height, width, 3) RGB, as stored: what a camera says of turning is ignored,
     because COCO's boxes refer to the stored rows and columns.
 
-    Raises Refusal for an image that cannot be decoded or has another size than declared.
+    Raises Refusal for an image that cannot be decoded, or is of another mode or size than it may be.
     """
     try:
         with Image.open(sample.path) as image:
+            if image.mode not in MODES:
+                raise Refusal(
+                    f"{sample.path}: image {sample.image_id} has the mode {image.mode}, not one "
+                    f"of {', '.join(MODES)}; store it as RGB of 8 bits a channel"
+                )
             decoded = np.array(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise Refusal(
@@ -113,6 +120,8 @@ def _entries(path: Path, images: list) -> dict[int, dict]:
         for field, kind in (("id", int), ("file_name", str), ("width", int), ("height", int)):
             if not isinstance(entry, dict) or not isinstance(entry.get(field), kind):
                 raise Refusal(f"{path}: images[{k}].{field} is no {kind.__name__}; correct it")
+            if kind is int:
+                _check_size(path, "images", k, field, entry[field])
         for field in ("width", "height"):
             if entry[field] < 1:
                 raise Refusal(f"{path}: images[{k}].{field} is {entry[field]} px; correct it")
@@ -120,6 +129,11 @@ def _entries(path: Path, images: list) -> dict[int, dict]:
             raise Refusal(f"{path}: images[{k}].id {entry['id']} is there twice; drop one of them")
         entries[entry["id"]] = entry
     return entries
+
+
+def _check_size(path: Path, kind: str, k: int, field: str, number: int) -> None:
+    if abs(number) >= 2**63:
+        raise Refusal(f"{path}: {kind}[{k}].{field} is more than 64 bits hold; correct it")
 
 
 _FIELDS = [("image_id", "i8"), ("category_id", "i8"), ("iscrowd", "?"), ("bbox", "f8", 4)]
@@ -148,11 +162,13 @@ def _objects(path: Path, annotations: list, entries: dict, classes: int) -> dict
 def _row(path: Path, k: int, annotation: dict) -> tuple:
     try:
         x, y, w, h = map(float, annotation["bbox"])
-        image_id, category_id = (operator.index(annotation[k]) for k in ("image_id", "category_id"))
+        image_id, category_id = (operator.index(annotation[n]) for n in ("image_id", "category_id"))
+        _check_size(path, "annotations", k, "image_id", image_id)
+        _check_size(path, "annotations", k, "category_id", category_id)
         return image_id, category_id, bool(annotation.get("iscrowd", 0)), (x, y, w, h)
     except KeyError as error:
         raise Refusal(f"{path}: annotations[{k}] lacks the field {error}; add it") from None
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, OverflowError):
         raise Refusal(
             f"{path}: annotations[{k}] must hold whole numbers image_id and category_id and "
             f"four numbers bbox, not {str(annotation)[:120]}; correct it"
