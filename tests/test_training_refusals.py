@@ -22,6 +22,7 @@ from plugins.drivers.training_records import Rank
 HOUSE = Path(__file__).resolve().parent.parent
 COUNT, BATCH = 40, 4
 STALL_S = 4.0
+BACKBONES = ("another", "nan", "cut", "text", "list", "tensor", "nested")
 
 
 class Trials:
@@ -109,7 +110,7 @@ def _trials(at: Trials) -> dict:
         },
         "checkpoint_cut": {"plan": at.plan(resume=str(cut))},
         "checkpoint_missing": {"plan": at.plan(resume=str(at.folder / "nowhere"))},
-        **{f"backbone_{name}": at.backbone(name) for name in ("another", "nan", "cut", "text")},
+        **{f"backbone_{name}": at.backbone(name) for name in BACKBONES},
         "killed": {"plan": at.plan(), "seed": "killed", "per_node": 2},
         "hangs": {
             "plan": at.plan(),
@@ -159,6 +160,9 @@ def ends(at) -> dict:
         ("backbone_cut", "refused", ["cut.pth", "no file of ResNet-50 weights", "--backbone"]),
         ("backbone_another", "refused", ["another.pth", "lacks layer1.0", "resnet50-0676ba61.pth"]),
         ("backbone_nan", "refused", ["nan.pth", "non-finite values in layer4.2.conv3.weight"]),
+        ("backbone_list", "refused", ["list.pth", "no dictionary of tensors", "--backbone"]),
+        ("backbone_tensor", "refused", ["tensor.pth", "no dictionary of tensors", "--backbone"]),
+        ("backbone_nested", "refused", ["nested.pth", "no dictionary of tensors", "--backbone"]),
         ("full_disk", "refused", ["checkpoint", "cannot be written", "make room"]),
         (
             "killed",

@@ -99,6 +99,8 @@ def write_weights(folder: Path) -> None:
     torch.save(state, folder / "nan.pth")
     content = (folder / "nan.pth").read_bytes()
     (folder / "cut.pth").write_bytes(content[: len(content) // 2])
+    for name, other in {"list": [1.0], "tensor": torch.ones(3), "nested": {"model": {}}}.items():
+        torch.save(other, folder / f"{name}.pth")
     (folder / "text.pth").write_bytes(b"version https://git-lfs.example/v1\n")
 
 

@@ -159,6 +159,8 @@ def _load_backbone(body: nn.Module, path: Path) -> None:
     """ImageNet weights of ResNet-50 into the body; a Refusal unless they are exactly that."""
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
+        if not (isinstance(found, dict) and all(map(torch.is_tensor, found.values()))):
+            raise TypeError("it holds no dictionary of tensors")
     except Exception as error:  # torch names neither the file nor the cure
         reason = (str(error).splitlines() or [""])[0][:120]
         raise Refusal(
