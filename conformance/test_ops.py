@@ -2,6 +2,7 @@
 
 import pytest
 
+from plugins.checks.compiled import check_placement
 from plugins.checks.device_nms import check_device_nms
 from plugins.checks.ops import (
     batch_nms_reference,
@@ -52,6 +53,7 @@ def test_roi_extractor_pools_as_its_contract_says(roi_case, dtype, call_operator
 def test_the_device_suppresses_as_the_operator_does(device_nms_case, device_nms, operators):
     """The NMS alone, without a network before it: what compare tools leave out."""
     case = device_nms_case
-    found = device_nms(case.boxes, case.scores, case.options)
+    found, left = device_nms(case.boxes, case.scores, case.options)
+    check_placement(left, allowed=[])
     wanted = batch_nms_reference(case.boxes.astype("float16"), case.scores, case.options)
     check_device_nms(found, wanted, case.name, operators.device_nms)
