@@ -134,7 +134,7 @@ SETTINGS = (
     ),
     Setting(
         "devices",
-        "ids of the NPUs that share the images of a set (default: all that npu-smi lists)",
+        "ids of the NPUs that share the images of a set (default: all that are visible)",
         ini=True,
         many=True,
         default=(),

@@ -61,6 +61,7 @@ def tool(tmp_path, monkeypatch):
         path.chmod(0o755)
 
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return give
 
 
@@ -96,6 +97,26 @@ def test_a_tool_that_fails_is_no_state(tmp_path, tool):
     tool(CARD)
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho 'no devices were found'; exit 6\n")
     assert gpu.state() == {}
+
+
+@pytest.mark.parametrize(
+    ("named", "seen"),
+    [
+        ("0", [0]),
+        ("2,0", [2, 0]),
+        (" GPU-c , 1", [2, 1]),
+        ("1,7,0", [1]),
+        ("MIG-5c1f", [0, 1, 2]),
+        ("", []),
+    ],
+)
+def test_only_cards_that_our_ranks_see_are_judged(tool, monkeypatch, named, seen):
+    cards = [{**CARD, "index": str(i), "uuid": f"GPU-{'abc'[i]}0"} for i in range(3)]
+    tool(*cards, apps=[f"7{i}, GPU-{'abc'[i]}0, 1024" for i in range(3)])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    found = gpu.state()
+    assert [card["index"] for card in found.get("gpus", [])] == seen
+    assert {app["pid"] for app in found.get("processes", [])} == {70 + i for i in seen}
 
 
 @pytest.fixture

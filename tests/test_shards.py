@@ -97,6 +97,7 @@ def test_one_card_is_asked_in_the_thread_that_ctrl_c_reaches():
 
 def test_chosen_cards_come_first_then_those_that_are_listed_then_one(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("ASCEND_RT_VISIBLE_DEVICES", raising=False)
     assert npus.numbers() == [0]
     tool = tmp_path / "npu-smi"
     tool.write_text(f"#!/bin/sh\n[ \"$1 $2\" = 'info -m' ] && printf '%s' '{MAPPING}'\n")
@@ -140,8 +141,9 @@ COMMON = """\
 """
 
 
-def test_the_state_of_a_card_is_asked_by_its_own_numbers(tmp_path, monkeypatch):
-    """npu-smi numbers cards and chips, torch_aie the logic ids: 2 is chip 0 of card 8 here."""
+@pytest.fixture
+def npu_smi(tmp_path, monkeypatch):
+    """npu-smi of a host of three chips, which tells the state of chip 0 of card 8."""
     tool = tmp_path / "npu-smi"
     tool.write_text(
         f'#!/bin/sh\ncase "$*" in "info -m") cat <<X\n{MAPPING}X\n;;'
@@ -149,9 +151,24 @@ def test_the_state_of_a_card_is_asked_by_its_own_numbers(tmp_path, monkeypatch):
     )
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.delenv("ASCEND_RT_VISIBLE_DEVICES", raising=False)
+
+
+def test_the_state_of_a_card_is_asked_by_its_own_numbers(npu_smi):
+    """npu-smi numbers cards and chips, torch_aie the logic ids: 2 is chip 0 of card 8 here."""
     assert npus.numbers() == [0, 1, 2]
     assert npus.state(2) == {"usage": 40, "clock": 960, "rated": 1080}
     assert npus.state(1) == {}
+
+
+@pytest.mark.parametrize(
+    ("named", "numbers", "ours"),
+    [("2", [0], 0), ("0,2", [0, 1], 1), ("2, 1", [0], 0), ("2,7,1", [0], 0)],
+)
+def test_numbers_count_the_cards_that_cann_shows(npu_smi, monkeypatch, named, numbers, ours):
+    monkeypatch.setenv("ASCEND_RT_VISIBLE_DEVICES", named)
+    assert npus.numbers() == numbers
+    assert npus.state(ours) == {"usage": 40, "clock": 960, "rated": 1080}
 
 
 @pytest.mark.parametrize(

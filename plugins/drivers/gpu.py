@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -47,19 +48,45 @@ UNKNOWN_FIELD = re.compile(r'Field "([^"]+)" is not a valid field')
 def state() -> dict:
     """What nvidia-smi tells now: {"driver", "gpus": [...], "processes": [...]}; {} without it.
 
-    Each card has the names of FIELDS that its driver knows, numbers in the unit that a name ends
-    with (None where the card has none), "throttle" as a list of reasons. A process has "pid",
-    "uuid" of its card and "memory_mib"; those of other containers may not be listed.
+    Only of the cards that CUDA_VISIBLE_DEVICES leaves us, in its order. Each has the names of FIELDS
+    that its driver knows, numbers in the unit that a name ends with (None where the card has none),
+    "throttle" as a list of reasons. A process has "pid", "uuid" of its card (or of a slice of it) and
+    "memory_mib"; those of other containers may not be listed.
     """
-    gpus = _gpus({ours: list(names) for ours, names in FIELDS.items()})
+    every = _gpus({ours: list(names) for ours, names in FIELDS.items()})
+    gpus = _visible(every)
     if not gpus:
         return {}
+    others = {gpu["uuid"] for gpu in every} - {gpu["uuid"] for gpu in gpus}
     apps = _query("compute-apps", ["pid", "gpu_uuid", "used_memory"])[0] or []
     processes = [
         {"pid": int(pid), "uuid": uuid, "memory_mib": _number(memory)}
         for pid, uuid, memory in (row for row in apps if len(row) == 3 and row[0].isdigit())
+        if uuid not in others
     ]
     return {"driver": gpus[0].pop("driver", ""), "gpus": gpus, "processes": processes}
+
+
+def _visible(gpus: list[dict]) -> list[dict]:
+    """The cards that CUDA shows to our ranks; all of them where a slice is named, whose card is not told.
+
+    Among unlike cards CUDA counts from the fastest, nvidia-smi by the bus: say CUDA_DEVICE_ORDER=PCI_BUS_ID.
+    """
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None or "MIG-" in named:
+        return gpus
+    found: list[dict] = []
+    for name in map(str.strip, named.split(",")):
+        known = [gpu for gpu in gpus if _is(gpu, name)]
+        if not known:
+            break  # CUDA ignores what follows a name that it does not know
+        found += known[:1]
+    return found
+
+
+def _is(gpu: dict, name: str) -> bool:
+    """Whether a name of CUDA's is a card's: its index, or how its UUID begins."""
+    return gpu["index"] == _number(name) or (name[:4] == "GPU-" and gpu["uuid"].startswith(name))
 
 
 def _gpus(names: dict[str, list[str]]) -> list[dict]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +30,24 @@ STATE = {
 
 
 def numbers(chosen: Sequence[str] = (), *, real: bool = True) -> list[int]:
-    """The cards to use: the chosen ones, else all that npu-smi lists if they are real, else number 0."""
+    """The cards to use: the chosen ones, else all that we may use if they are real, else number 0."""
     if not all(one.isdigit() for one in chosen) or len(set(chosen)) < len(chosen):
         raise LabError(f"devices = {' '.join(chosen)}: give numbers of NPUs, each once, as 0 1")
-    return [int(one) for one in chosen] or (_listed() if real else []) or [0]
+    return [int(one) for one in chosen] or (list(_places()) if real else []) or [0]
 
 
-def _listed() -> list[int]:
-    return [int(logic) for _, _, logic in CHIP.findall(_told("-m"))]
+def _places() -> dict[int, tuple[str, str]]:
+    """NPU and chip, as npu-smi counts them, by the number that set_device takes.
+
+    CANN counts the logic ids that ASCEND_RT_VISIBLE_DEVICES names from 0, and reads no further than to
+    the first one that is none (its reference of that variable); npu-smi lists them all regardless.
+    """
+    places = {int(logic): (npu, chip) for npu, chip, logic in CHIP.findall(_told("-m"))}
+    named = os.environ.get("ASCEND_RT_VISIBLE_DEVICES")
+    if named is None:
+        return places
+    shown = takewhile(lambda one: one.isdigit() and int(one) in places, named.split(","))
+    return {number: places[int(logic)] for number, logic in enumerate(shown)}
 
 
 def _told(*arguments: str) -> str:
@@ -52,8 +64,7 @@ def _told(*arguments: str) -> str:
 
 def state(number: int) -> dict[str, int]:
     """Usage in %, clock and rated clock in MHz of a card, as far as npu-smi tells them."""
-    places = {int(logic): (npu, chip) for npu, chip, logic in CHIP.findall(_told("-m"))}
-    npu, chip = places.get(number, (str(number), "0"))
+    npu, chip = _places().get(number, (str(number), "0"))
     text = _told("-t", "common", "-i", npu, "-c", chip)
     found = {name: pattern.search(text) for name, pattern in STATE.items()}
     return {name: int(match.group(1)) for name, match in found.items() if match}
