@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from plugins.failure import LabError
 from tests.training_records import failing
 
 IDS, CATEGORIES = (5, 6, 7), (3, 18)
+FIELDS = ("id", "image_id", "category_id", "area")  # of an annotation, a number each
 
 
 @pytest.fixture
@@ -57,6 +59,52 @@ def test_a_set_is_read_in_the_order_of_its_ids_and_may_be_cut(images, instances)
     assert images.images[6] == instances.parent / "6.jpg"
     assert list(accuracy.image_set(instances, instances.parent, 2).images) == [5, 6]
     assert ImageSet(instances, {}).categories == ()
+
+
+@pytest.mark.parametrize(
+    ("table", "index", "field", "value", "says"),
+    [
+        ("images", 2, "file_name", ..., "missing, not a text"),
+        ("images", 0, "file_name", 7, "7, not a text"),
+        ("images", 1, "id", "5", "'5', not a finite number"),
+        ("categories", 1, "id", ..., "missing, not a finite number"),
+        *(("annotations", 1, f, ..., "missing, not a finite number") for f in FIELDS),
+        ("annotations", 0, "area", None, "None, not a finite number"),
+        ("annotations", 1, "area", float("nan"), "nan, not a finite number"),
+        ("annotations", 1, "bbox", ..., "missing, not 4 finite numbers"),
+        ("annotations", 1, "bbox", [1, 2, 3], "[1, 2, 3], not 4 finite numbers"),
+        ("annotations", 0, "bbox", [[1, 2], [3, 4]], "[[1, 2], [3, 4]], not 4 finite numbers"),
+        ("annotations", 1, "bbox", [1, 2, 3, "4"], "[1, 2, 3, '4'], not 4 finite numbers"),
+        ("annotations", 1, "bbox", [0, 0, 1, np.inf], "[0, 0, 1, inf], not 4 finite numbers"),
+    ],
+)
+def test_a_row_that_cannot_be_scored_is_named_before_a_model_runs(
+    instances, table, index, field, value, says
+):
+    document = json.loads(instances.read_text())
+    row = document[table][index]
+    row.update({field: value}) if value is not ... else row.pop(field)
+    instances.write_text(json.dumps(document))
+    sentence = re.escape(f"{instances}: {table}[{index}]: {field} is {says}; convert the set with")
+    with pytest.raises(LabError, match=sentence):
+        accuracy.image_set(instances, instances.parent)
+
+
+def test_a_row_that_is_none_and_a_table_that_is_none_are_named(instances):
+    document = json.loads(instances.read_text())
+    for notes, sentence in (
+        ([*document["annotations"], 7], r"annotations\[2\]: id is missing, not a finite number"),
+        ({"0": {}}, "holds no images, annotations and categories"),
+    ):
+        instances.write_text(json.dumps({**document, "annotations": notes}))
+        with pytest.raises(LabError, match=sentence):
+            accuracy.image_set(instances, instances.parent)
+
+
+def test_a_set_without_objects_is_a_set(images, instances):
+    document = {**json.loads(instances.read_text()), "annotations": []}
+    instances.write_text(json.dumps(document))
+    assert accuracy.image_set(instances, instances.parent).images == images.images
 
 
 def test_each_file_that_is_missing_is_named(instances):

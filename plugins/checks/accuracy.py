@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -16,6 +17,18 @@ from pycocotools.cocoeval import COCOeval
 from plugins.checks.average_precision import NAMES, statistics
 from plugins.checks.matching import Matches, Objects, match, read_objects
 from plugins.failure import CheckFailure, LabError
+
+# What the figures are made of, in each row of a table: how many numbers, or a text.
+NUMBER, BOX, TEXT = (), (4,), None
+ROWS = {
+    "images": {"id": NUMBER, "file_name": TEXT},
+    "annotations": {
+        **dict.fromkeys(("id", "image_id", "category_id", "area"), NUMBER),
+        "bbox": BOX,
+    },
+    "categories": {"id": NUMBER},
+}
+KINDS = {NUMBER: "a finite number", BOX: "4 finite numbers", TEXT: "a text"}
 
 
 @dataclass(frozen=True)
@@ -42,8 +55,12 @@ class Accuracy:
 
 
 def image_set(annotations: Path, folder: Path, limit: int = 0) -> ImageSet:
-    """Read a set's image list; CheckFailure if files are missing, so that nothing shrinks it."""
+    """Read a set's image list; CheckFailure if files are missing, so that nothing shrinks it.
+
+    A LabError for rows that could not be scored: all of them are looked at before a model runs.
+    """
     document = _document(annotations)
+    _check_rows(annotations, document)
     names = {one["id"]: one["file_name"] for one in document["images"]}
     files = {i: folder / names[i] for i in sorted(names)[: limit or None]}
     if not files:
@@ -63,12 +80,42 @@ def _document(annotations: Path) -> dict:
     """An instances file; a LabError with the cure for what is none."""
     try:
         document = json.loads(annotations.read_text(encoding="utf-8"))
-        if isinstance(document, dict) and {"images", "annotations", "categories"} <= set(document):
+        if isinstance(document, dict) and all(isinstance(document.get(t), list) for t in ROWS):
             return document
         wrong = "holds no images, annotations and categories"
     except (OSError, ValueError) as error:
         wrong = f"is no JSON ({error})"
     raise LabError(f"{annotations}: {wrong}; unpack the set's annotations again")
+
+
+def _check_rows(annotations: Path, document: Mapping[str, list]) -> None:
+    for table, fields in ROWS.items():
+        rows = document[table]
+        for field, shape in fields.items():
+            if not _sound(rows, field, shape):
+                index = next(i for i, row in enumerate(rows) if not _sound([row], field, shape))
+                row = rows[index]
+                found = (
+                    repr(row[field])[:60] if isinstance(row, dict) and field in row else "missing"
+                )
+                raise LabError(
+                    f"{annotations}: {table}[{index}]: {field} is {found}, not {KINDS[shape]}; convert "
+                    "the set with all that COCO's format asks for, or unpack its annotations again"
+                )
+
+
+def _sound(rows: list, field: str, shape: Any) -> bool:
+    """Whether each row has this field, with a text or so many finite numbers in it."""
+    try:
+        values = [row[field] for row in rows]
+        if shape is TEXT:
+            return all(isinstance(value, str) for value in values)
+        numbers = np.array(values)
+    except (KeyError, TypeError, ValueError):
+        return False
+    if numbers.shape != (len(rows), *shape) or numbers.dtype.kind not in "iuf":
+        return not rows
+    return bool(np.isfinite(numbers).all())
 
 
 def check_coverage(images: ImageSet, *, expected: int, category_ids: Sequence[int] = ()) -> None:
