@@ -9,6 +9,7 @@ import pytest
 from fixtures import subjects
 from plugins import clauses
 from plugins.clauses import ENTRY, LEDGER
+from plugins.drivers.process import WorkerCrashed, WorkerFailed, WorkerRefused
 from tests.standins import Config, Item
 
 SHAPES, BIG = "retinanet_shapes", "retinanet_r50_fpn_3x"
@@ -59,6 +60,46 @@ def test_without_a_file_and_in_a_collection_everything_stays(config, change):
     items = [collected(config, "big", subject=BIG)]
     subjects.pytest_collection_modifyitems(config, items)
     assert len(items) == 1
+
+
+@pytest.fixture
+def claimed(monkeypatch):
+    """Which subject a file of nameless tensors claims to be, whose census is `taken`."""
+    reply = SimpleNamespace(result=dict.fromkeys(subjects.CONTRACTS, 0.0))
+    lab = SimpleNamespace(call=lambda *_, **__: reply, library=lambda role: "")
+    config = Config()
+    config.give("model_ts", "model.ts")
+
+    def claim(taken) -> str:
+        one = SimpleNamespace(spec={}, describe=taken)
+        monkeypatch.setattr(subjects, "lab_of", lambda _: lab)
+        monkeypatch.setattr(subjects, "subject_of", lambda *_: one)
+        return subjects._claimed(config)
+
+    return claim
+
+
+@pytest.mark.parametrize("error", [WorkerFailed, WorkerRefused])
+def test_a_file_whose_census_cannot_be_taken_goes_on_to_the_clauses(claimed, error):
+    def taken():
+        raise error("no forward")
+
+    assert claimed(taken) == BIG
+
+
+def test_a_file_that_ends_the_worker_is_refused_before_anything_runs(claimed):
+    def taken():
+        raise WorkerCrashed("ended by signal 11")
+
+    with pytest.raises(pytest.UsageError, match="^--model-ts cannot be looked at: ended by"):
+        claimed(taken)
+
+
+def test_a_frozen_file_is_known_by_its_class_head(claimed):
+    net = subjects.CONTRACTS[SHAPES].architecture
+    head = [len(net.ratios) * len(net.scales) * net.classes, net.fpn, 3, 3]
+    assert claimed(lambda: {"constants": [[1], head]}) == SHAPES
+    assert claimed(lambda: {"constants": [[1]]}) == BIG
 
 
 def test_weights_of_another_subject_than_the_files_are_refused(config):
