@@ -161,6 +161,14 @@ def test_an_exported_model_is_not_taken_for_a_weights_file(worker, tmp_path, for
     )
 
 
+def test_an_archive_whose_directory_is_damaged_is_refused(worker, state, tmp_path):
+    path = tmp_path / "model.pth"
+    worker.call("save_torch", arrays=state, path=str(path), form="state")
+    path.write_bytes(path.read_bytes().replace(b"PK\1\2", b"PK??"))
+    with pytest.raises(WorkerRefused, match=r"model.pth: not a whole zip archive \(.*; fetch the"):
+        worker.call("load", path=str(path), spec=TINY)
+
+
 def test_layers_as_a_new_network_has_them_are_named(worker, state):
     lateral, norm = "backbone.fpn_lateral3", "backbone.bottom_up.stem.conv1.norm"
     lost = {
@@ -171,6 +179,8 @@ def test_layers_as_a_new_network_has_them_are_named(worker, state):
     }
     assert worker.call("facts", arrays=state).result["initial"] == []
     assert sorted(worker.call("facts", arrays=lost).result["initial"]) == [norm, lateral]
+    with pytest.raises(WorkerRefused, match=f"model.pkl: '{norm}.bias' has no weight beside it; "):
+        worker.call("facts", arrays=without(state, f"{norm}.weight"))
 
 
 def without(state: dict, *names: str) -> dict:

@@ -119,13 +119,13 @@ def compare_weights(arrays, *, path: str, library: str, spec: dict, weights: dic
     result = sources.compare({k: v.numpy() for k, v in state.items()}, declared)
     result["digest"] = sources.digest({k: v.numpy() for k, v in state.items()})
     result["declared"] = sources.digest(declared)
-    return {**result, **sources.facts(found)}, {}
+    return {**result, **sources.facts(found, Path(path))}, {}
 
 
 def inspect_weights(arrays, *, path: str) -> tuple:
     """Hashes of a weights file, and what its tensors look like."""
     content = Path(path).read_bytes() if os.path.isfile(path) else b""
-    known = sources.facts(sources.read(Path(path), "file"))
+    known = sources.facts(sources.read(Path(path), "file"), Path(path))
     hashes = {name: hashlib.new(name, content).hexdigest() for name in ("md5", "sha256")}
     return {**hashes, "bytes": len(content), **known}, {}
 

@@ -77,13 +77,18 @@ def read(path: Path, kind: str) -> dict:
 
 def _check_not_exported(path: Path) -> None:
     """A TorchScript archive has its code beside its weights; torch's own weights files have none."""
-    if zipfile.is_zipfile(path):
+    if not zipfile.is_zipfile(path):
+        return
+    try:
         with zipfile.ZipFile(path) as file:
-            if any("/code/" in name for name in file.namelist()):
-                raise Refusal(
-                    f"{path}: an exported model, not a weights file; judge it by --model-ts, and "
-                    "give by --weights the file that it was exported from"
-                )
+            names = file.namelist()
+    except Exception as error:
+        raise Refusal(f"{path}: not a whole zip archive ({error}); fetch the file again") from None
+    if any("/code/" in name for name in names):
+        raise Refusal(
+            f"{path}: an exported model, not a weights file; judge it by --model-ts, and "
+            "give by --weights the file that it was exported from"
+        )
 
 
 def check_complete(found: dict, network: torch.nn.Module, path: Path) -> dict:
@@ -121,8 +126,15 @@ def digest(state: dict) -> str:
     return sha.hexdigest()
 
 
-def facts(state: dict) -> dict:
+def facts(state: dict, path: Path) -> dict:
     """What tells trained weights from others: the first layer, the class head, untouched layers."""
+    norms = [k[: -len("bias")] for k in state if k.endswith(".norm.bias")]
+    alone = [f"{norm}bias" for norm in norms if f"{norm}weight" not in state]
+    if alone:
+        raise Refusal(
+            f"{path}: '{alone[0]}' has no weight beside it; give the weights of the model that the "
+            "contract describes"
+        )
     first = state.get(FIRST_LAYER, np.zeros(1, np.float32)).astype(np.float64)
     score = {k: state.get(f"head.cls_score.{k}", np.zeros(1)) for k in ("weight", "bias")}
     return {
