@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 from urllib.request import url2pathname
@@ -15,12 +17,24 @@ MEETING = re.compile(r"[\w.-]+:(\d{1,5})")
 REMOTE = "https://"
 
 
+@contextlib.contextmanager
+def _looked_at(place: str, path: Path) -> Iterator[None]:
+    """Up to Python 3.13 pathlib raises where it may not look, and of a name that is too long."""
+    try:
+        yield
+    except OSError as error:
+        raise pytest.UsageError(
+            f"{place}: {path} cannot be looked at: {error.strerror}; give a path that you may read"
+        ) from None
+
+
 def check_kind(place: str, path: Path, kind: str, cure: str) -> None:
     """A path is the "file" or the "folder" that it should be; any will do where `kind` is empty."""
-    is_one = {"file": path.is_file, "folder": path.is_dir}
-    if kind and not is_one.pop(kind)():
+    with _looked_at(place, path):
+        is_one = {"file": path.is_file(), "folder": path.is_dir()} if kind else {}
+    if kind and not is_one.pop(kind):
         ((other, is_other),) = is_one.items()
-        but = f", but a {other}" if is_other() else ""
+        but = f", but a {other}" if is_other else ""
         raise pytest.UsageError(f"{place}: there is no {kind} {path}{but}; {cure}")
 
 
@@ -28,13 +42,14 @@ def check_coco(root: Optional[Path], source: str) -> None:
     """What evaluation needs is there; training images, if they are there, have annotations."""
     if root is None:
         return
-    training = COCO_TRAINING if (root / COCO_TRAINING[1]).exists() else ()
-    for part in (*COCO_PARTS, *training):
-        if not (root / part).exists():
-            raise pytest.UsageError(
-                f"--coco-root ({source}): {root} holds no {part}; unpack COCO's"
-                " annotations_trainval2017.zip and val2017.zip there"
-            )
+    with _looked_at(f"--coco-root ({source})", root):
+        training = COCO_TRAINING if (root / COCO_TRAINING[1]).exists() else ()
+        lacking = [part for part in (*COCO_PARTS, *training) if not (root / part).exists()]
+    if lacking:
+        raise pytest.UsageError(
+            f"--coco-root ({source}): {root} holds no {lacking[0]}; unpack COCO's"
+            " annotations_trainval2017.zip and val2017.zip there"
+        )
 
 
 def is_remote(address: str) -> bool:

@@ -132,8 +132,7 @@ class Store:
         pinned = pinning.pin(name, known, content, producer, str(self.reason), allowed_drift)
         write_atomically(path, new)
         records[name] = {"sha256": digest, **self._provenance(producer), **pinned}
-        text = manifest_text(records)
-        write_atomically(self.root / MANIFEST, text.encode("utf-8"))
+        write_atomically(self.root / MANIFEST, manifest_text(records).encode("utf-8"))
         self.rewritten.append(name)
         return True
 
@@ -288,8 +287,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file as a dictionary; a StoreError names the file and the fault."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path}: is not valid TOML: {error}") from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        fault = "cannot be read" if isinstance(error, OSError) else "is not valid TOML"
+        raise StoreError(f"{path}: {fault}: {getattr(error, 'strerror', error)}") from None
 
 
 def write_atomically(path: Path, content: bytes) -> None:

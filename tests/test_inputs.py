@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import re
+from pathlib import Path
+
 import pytest
 
 from plugins import inputs
@@ -59,6 +63,21 @@ def test_a_part_that_a_coco_folder_lacks_is_named(tmp_path, parts, lacking):
         inputs.check_coco(coco(tmp_path, *parts), "ini")
     head = f"--coco-root (ini): {tmp_path} holds no {lacking}; unpack COCO's"
     assert str(refused.value).startswith(head)
+
+
+def test_a_path_that_cannot_be_looked_at_is_refused_with_the_reason(tmp_path, monkeypatch):
+    def denied(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    for look in ("is_file", "is_dir", "exists"):
+        monkeypatch.setattr(Path, look, denied)  # as pathlib does up to Python 3.13; root may look
+    says = f"{tmp_path} cannot be looked at: Permission denied; give a path that you may read"
+    for place, check in (
+        ("--x", lambda: inputs.check_kind("--x", tmp_path, "file", "give one")),
+        ("--coco-root (ini)", lambda: inputs.check_coco(tmp_path, "ini")),
+    ):
+        with pytest.raises(pytest.UsageError, match=re.escape(f"{place}: {says}")):
+            check()
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,12 @@ def test_bytes_are_kept_as_they_are(golden):
     assert golden.read("s/a.bin") == b"x\x00"
 
 
+@pytest.mark.parametrize(("name", "why"), [("a" * 5000, "File name too long"), ("", "Is a dir")])
+def test_a_toml_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, name, why):
+    with pytest.raises(StoreError, match=f"^{tmp_path / name}: cannot be read: {why}"):
+        store.read_toml(tmp_path / name)
+
+
 @pytest.mark.parametrize("use", [store.encoded, store.decoded])
 def test_another_format_is_refused(use):
     with pytest.raises(StoreError, match=r"^a.txt: the format '.txt' is unknown; use .csv or"):
