@@ -166,3 +166,9 @@ def test_somebody_whom_a_container_hides_is_seen_by_his_memory(before):
     before["gpus"][0]["memory_used_mib"] = 9000
     reason = gpu.invalid(before, after, idle_mib=500)
     assert reason == "card 0 had 9000 MiB in use before the run"
+
+
+@pytest.mark.parametrize("kind", [{"mig": "Enabled"}, {"addressing": "ATS"}])
+def test_memory_that_needs_nobody_on_the_card_is_no_alarm(before, kind):
+    before["gpus"][0].update(kind, memory_used_mib=9000)
+    assert gpu.invalid(before, copy.deepcopy(before), idle_mib=500) == ""

@@ -6,8 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from fixtures import training_timing
 from fixtures.training_plans import contents
 from fixtures.training_timing import baseline_name
+from plugins.contracts.training import load_training
+from plugins.failure import Inconclusive
 
 PLACE = "retinanet_resnet50_fpn/NVIDIA-A100-SXM4-40GB-40-GiB-sm_80"
 
@@ -52,3 +55,14 @@ def test_other_images_or_weights_have_no_baseline_by_the_same_paths(plan, tmp_pa
 def test_seeded_weights_are_no_backbone(plan):
     plan["network"]["backbone"] = ""
     assert contents(plan)["weights"] == "seeded"
+
+
+def test_a_timing_beside_a_neighbour_in_another_container_says_nothing(monkeypatch):
+    card = {"index": 0, "uuid": "GPU-1", "memory_used_mib": 9000}
+    monkeypatch.setattr(training_timing.gpu, "state", lambda: {"gpus": [card], "processes": []})
+    nothing = lambda *_, **__: SimpleNamespace(finished=dict)  # noqa: E731
+    lane = SimpleNamespace(contract=load_training(), device=SimpleNamespace(kind="cpu"))
+    vars(lane).update(dict.fromkeys(("images", "held_out", "run"), nothing))
+    lane.plans = lambda _: SimpleNamespace(timed=lambda *_: {})
+    with pytest.raises(Inconclusive, match="card 0 had 9000 MiB in use before the run; run again"):
+        training_timing.timed_configuration(lane, "1x1-fp32")

@@ -131,8 +131,9 @@ class Windows:
 
 @dataclass(frozen=True)
 class Timing:
-    """How a run is timed on each kind of device."""
+    """How a run is timed on each kind of device, and the memory in MiB that an idle card may show."""
 
     cuda: Windows
     cpu: Windows
+    idle_mib: float
     derivation: str

@@ -26,13 +26,14 @@ FIELDS = {
     "temperature_c": ("temperature.gpu",),
     "persistence": ("persistence_mode",),
     "mig": ("mig.mode.current",),
+    "addressing": ("addressing_mode",),
     "ecc_uncorrected": ("ecc.errors.uncorrected.volatile.total",),
     "throttle": ("clocks_event_reasons.active", "clocks_throttle_reasons.active"),
     "hw_thermal_slowdown_us": ("clocks_event_reasons_counters.hw_thermal_slowdown",),
     "sw_thermal_slowdown_us": ("clocks_event_reasons_counters.sw_thermal_slowdown",),
     "hw_power_brake_us": ("clocks_event_reasons_counters.hw_power_brake_slowdown",),
 }
-TEXTS = {"name", "uuid", "driver", "persistence", "mig", "throttle"}
+TEXTS = {"name", "uuid", "driver", "persistence", "mig", "addressing", "throttle"}
 FIXED = ("clock_sm_limit_mhz", "clock_sm_application_mhz", "power_limit_w", "persistence", "mig")
 # Bits of the reasons that slow a card down for a cause outside the run (NVML); a power cap under
 # load and clocks that somebody set are a card's ordinary life.
@@ -185,6 +186,15 @@ def _shared(before: dict, after: dict, idle_mib: Optional[float]) -> list[str]:
     said = [f"shared with process {pid}" for pid in dict.fromkeys(found)]
     for gpu in before.get("gpus", []):
         used = gpu.get("memory_used_mib") or 0
-        if idle_mib is not None and used > idle_mib and not found:
+        if idle_mib is not None and used > idle_mib and not found and _is_its_own(gpu):
             said.append(f"card {gpu.get('index', 0):g} had {used:g} MiB in use before the run")
     return said
+
+
+def _is_its_own(gpu: dict) -> bool:
+    """Whether a card's memory is in use only while somebody uses the card.
+
+    A slice has neighbours with memory of their own; where memory is the system's (ATS), Linux keeps
+    pages of processes that have ended.
+    """
+    return gpu.get("mig") != "Enabled" and gpu.get("addressing") != "ATS"
