@@ -71,6 +71,7 @@ def test_a_set_is_read_in_the_order_of_its_ids_and_may_be_cut(images, instances)
         *(("annotations", 1, f, ..., "missing, not a finite number") for f in FIELDS),
         ("annotations", 0, "area", None, "None, not a finite number"),
         ("annotations", 1, "area", float("nan"), "nan, not a finite number"),
+        ("annotations", 1, "area", "x" * 99, f"'{'x' * 59}, not a finite number"),
         ("annotations", 1, "bbox", ..., "missing, not 4 finite numbers"),
         ("annotations", 1, "bbox", [1, 2, 3], "[1, 2, 3], not 4 finite numbers"),
         ("annotations", 0, "bbox", [[1, 2], [3, 4]], "[[1, 2], [3, 4]], not 4 finite numbers"),
