@@ -66,13 +66,15 @@ def test_what_was_read_before_the_window_does_not_count():
     failing(growth, [99, 150, 200], [5, 5, 5])
 
 
-def test_memory_that_is_taken_once_is_in_one_half_of_the_window_and_a_leak_in_both():
-    at = np.arange(100, 201, 10)
+def test_memory_that_is_taken_for_something_new_is_in_few_quarters_and_a_leak_in_each():
+    at = np.arange(100, 201, 5)
+    growth(at, np.where(at < 120, 0, 900) + np.where(at < 160, 0, 900), granule=100)
     for when in (110, 150, 190):
         growth(at, np.where(at < when, 0, 900), granule=100)
     growth(at, 1.0 * (at - 100), granule=100)
-    growth(at, np.where(at < 150, 0, at - 150), granule=1)
-    growth(at, np.where(at < 150, at, 150), granule=1)
+    growth(at, np.where(at < 125, 0, at - 125), granule=1)
+    growth(at, np.where(at < 175, at, 175), granule=1)
+    failing(growth, at, np.where(at < 105, 0, at - 105), granule=1)
     failure = failing(growth, at, 1.1 * (at - 100) + np.where(at < 130, 0, 900), granule=100)
     assert failure.actual.startswith("110 bytes, 1.1 an iteration, from 0 to ")
     failing(growth, at, np.where(at < 130, 0, 1), granule=0)  # no handle more, not even once

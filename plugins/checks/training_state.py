@@ -8,6 +8,8 @@ import numpy as np
 
 from plugins.failure import CheckFailure
 
+PARTS = 4  # of the window: memory is taken at most so often, less one, for something new
+
 
 def check_types(found: Mapping[str, str], expected: Mapping[str, str], *, precision: str) -> None:
     """Parameters, computation and gradients have the dtypes that the precision promises.
@@ -58,8 +60,8 @@ def check_growth(
 ) -> None:
     """G14: over the last `window` iterations the values rise by a granule at most.
 
-    What may rise by a granule is judged by the calmer half of the window, twice: a leak is in both
-    halves, and memory that is taken once in one. What may not rise at all is judged as a whole.
+    What may rise by a granule is judged by the calmest quarter of the window: a leak is in each, and
+    memory that is taken once, for a shape that is new, in one. What may not rise is judged as a whole.
 
     iterations: counts of finished iterations at which `values` (of `what`, in `unit`) were read.
     """
@@ -72,9 +74,9 @@ def check_growth(
             expected=f"3 readings or more over {window} iterations",
             actual=f"{len(at)} readings over {np.ptp(at) if len(at) else 0:.0f}",
         )
-    middle, span = len(at) // 2, np.ptp(at)
-    parts = (slice(middle + 1), slice(middle, None)) if granule else (slice(None),)
-    slope = min(np.polyfit(at[part] - at[part].mean(), values[part], 1)[0] for part in parts)
+    parts, span = min(PARTS, len(at) - 1) if granule else 1, np.ptp(at)
+    ends = np.linspace(0, len(at) - 1, parts + 1).round().astype(int)
+    slope = min(_slope(at[a : b + 1], values[a : b + 1]) for a, b in zip(ends, ends[1:]))
     risen = slope * span
     if not risen <= granule + 1e-9 * max(abs(values).max(), 1):
         raise CheckFailure(
@@ -84,6 +86,10 @@ def check_growth(
             f"{values[-1]:.6g}",
             needed=f"granule {risen:.4g}",
         )
+
+
+def _slope(at: np.ndarray, values: np.ndarray) -> float:
+    return float(np.polyfit(at - at.mean(), values, 1)[0])
 
 
 WORDS = {

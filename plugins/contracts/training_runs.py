@@ -88,9 +88,10 @@ class Few:
 
 @dataclass(frozen=True)
 class Growth:
-    """The last `window` iterations of the accuracy run must not grow."""
+    """The last `window` iterations of the accuracy run, looked at `every` so many, must not grow."""
 
     window: int
+    every: int
 
 
 @dataclass(frozen=True)

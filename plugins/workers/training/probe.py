@@ -5,6 +5,7 @@ Gradients, parameters and hashes are read between iterations; a run that is time
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
@@ -22,7 +23,6 @@ MODULES = {
     "cls": "head.classification_head.",
     "box": "head.regression_head.",
 }
-SERIES_EVERY = 10  # iterations between two looks at memory and handles
 
 
 def digest(tensors: Iterable[torch.Tensor]) -> str:
@@ -47,10 +47,20 @@ class Probe:
         steps: how many first iterations record gradients and parameters.
         samples: at most so many values of each tensor, evenly strided.
         hash_every: iterations between two hashes of the whole state; 0 for never.
+        watch_every: iterations between two looks at memory, handles and threads; 0 for never.
     """
 
-    def __init__(self, network: nn.Module, *, steps: int, samples: int, hash_every: int) -> None:
-        self.network, self.steps, self.hash_every = network, steps, hash_every
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        steps: int,
+        samples: int,
+        hash_every: int,
+        watch_every: int = 0,
+    ) -> None:
+        self.network, self.steps = network, steps
+        self.hash_every, self.watch_every = hash_every, watch_every
         self.index, start = [], 0
         for name, parameter in network.named_parameters():
             if parameter.requires_grad:
@@ -86,7 +96,7 @@ class Probe:
         if self.hash_every and done % self.hash_every == 0:
             self.state_hash[str(done)] = digest(self.network.parameters())
             self.buffer_hash[str(done)] = digest(self.network.buffers())
-        if done % SERIES_EVERY == 0:
+        if self.watch_every and done % self.watch_every == 0:
             allocated = torch.cuda.memory_allocated() if device == "cuda" else 0
             row = (done, allocated, resident(), handles(), threading.active_count())
             for values, value in zip(self.series.values(), row):
@@ -127,7 +137,10 @@ def mode(network: nn.Module) -> dict:
 
 
 def resident() -> int:
-    """Bytes of memory that this process holds now."""
+    """Bytes of memory that this process needs now, without what its C allocator only keeps."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:  # glibc; what it keeps comes and goes by several MiB
+        trim(0)
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
