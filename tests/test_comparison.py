@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from fixtures import parity
 from plugins.checks.comparison import NEW, check_no_slower, compare, interval
 from plugins.checks.throughput import steps_needed, tail, tail_text
 from plugins.contracts import Comparison, load_all
 from plugins.drivers import interleaved
+from plugins.drivers.lab import Lab
 from plugins.failure import CheckFailure, Inconclusive
 
 PLAN = Comparison("lab", 0.02, 0.01, 4, 12, 5, 0.05, 0.005, 1.03, "chosen here")
@@ -146,6 +148,8 @@ class Equipment:
     def close(self) -> None:
         self.told.append("closed")
 
+    unrecorded = Lab.unrecorded
+
 
 def test_the_artifacts_take_turns_in_a_worker_of_their_own(monkeypatch, tmp_path):
     told = []
@@ -202,3 +206,17 @@ def test_the_tails_interval_holds_whatever_the_times_are():
 def test_a_tail_is_told_in_milliseconds():
     assert tail_text(np.arange(1, 101) / 1e3, 0.5, 0.99) == "50 ms (37 to 64)"
     assert tail(np.arange(1.0, 3001), 0.5, 0.99).value == 1500.0
+
+
+def test_detectron2_s_twins_leave_no_hash_of_their_own(monkeypatch):
+    lab = Equipment([])
+
+    def made(contract, unrecorded, given):
+        unrecorded.hashes["model of toy"] = f"another, {given}"
+        return SimpleNamespace(runs=SimpleNamespace(outputs=lambda backend, picture: [given]))
+
+    monkeypatch.setattr(parity, "Subject", made)
+    subject = SimpleNamespace(lab=lab, contract=None, export=lambda side, by, source: source)
+    case = SimpleNamespace(subject=subject, picture=SimpleNamespace(side=704))
+    assert parity._outputs(case, "detectron2") == ["detectron2"]
+    assert lab.hashes == {"model of toy": "the judged"}
