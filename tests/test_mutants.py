@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutants import record
+from tests.mutants.__main__ import chosen
 from tests.mutants.source import Source
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -234,3 +235,11 @@ def test_a_fate_is_kept_until_what_decided_it_changes(judged, tmp_path):
     (tmp_path / "judge.py").write_text("def f(a, b):\n    return a < b  # changed\n")
     changed = Source(tmp_path / "judge.py")
     assert not record.Record(tmp_path, tmp_path / "found", changed, {"": "state"}).fates
+
+
+def test_all_that_is_to_be_mutated_is_there_and_on_record():
+    paths = chosen(HOUSE, [], "")
+    known = json.loads((HOUSE / "golden/evidence/mutants.json").read_text(encoding="utf-8"))
+    assert len(set(paths)) == len(paths) > 50
+    assert set(known["files"]) <= set(paths)
+    assert chosen(HOUSE, [], "contracts/sound") == ["plugins/contracts/soundness.py"]

@@ -1,7 +1,7 @@
 """Mutation testing of the judge: python -m tests.mutants [FILE ...] [-k WORD] [--jobs N].
 
-Without a FILE: all of plugins/checks, then the code of the gate. What is known already is not tried
-again; the survivors are listed at the end. --evidence writes golden/evidence/mutants.json.
+Without a FILE: all of plugins/checks and plugins/contracts, then the code of the gate. What is known
+already is not tried again; the survivors are listed at the end. --evidence writes golden/evidence/mutants.json.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ EARLY = (
 )
 GATE = (
     *("judgement", "ledger", "books", "waivers", "inconclusive", "verdict", "consistency"),
-    *("soundness", "certificate", "certifying", "capability", "clauses", "updating", "pinning"),
-    *("training", "training_gates", "training_soundness", "training_runs", "training_device"),
-    *("contracts", "operators", "tables", "machine", "failing", "failure", "inputs"),
+    *("certificate", "certifying", "capability", "clauses", "updating", "pinning"),
+    *("training_device", "machine", "failing", "failure", "inputs"),
 )
 
 
@@ -105,7 +104,8 @@ def arguments() -> argparse.ArgumentParser:
 
 def chosen(root: Path, files: list[str], word: str) -> list[str]:
     """The modules to mutate, in their order of weight."""
-    found = [path.relative_to(root).as_posix() for path in sorted(root.glob("plugins/checks/*.py"))]
+    folders = (sorted(root.glob(f"plugins/{name}/*.py")) for name in ("checks", "contracts"))
+    found = [path.relative_to(root).as_posix() for folder in folders for path in folder]
     found += [f"plugins/{name}.py" for name in GATE]
     return [path for path in files or found if word in path and (root / path).stat().st_size]
 
