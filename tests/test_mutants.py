@@ -12,6 +12,7 @@ import pytest
 
 from tests.mutants import record
 from tests.mutants.__main__ import chosen
+from tests.mutants.selftests import WORDS
 from tests.mutants.source import Source
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -243,3 +244,9 @@ def test_all_that_is_to_be_mutated_is_there_and_on_record():
     assert len(set(paths)) == len(paths) > 50
     assert set(known["files"]) <= set(paths)
     assert chosen(HOUSE, [], "contracts/sound") == ["plugins/contracts/soundness.py"]
+
+
+def test_the_house_s_own_tests_can_be_asked():
+    words = [sys.executable, "-m", "pytest", *WORDS, "tests/test_tables.py"]
+    run = subprocess.run(words, cwd=HOUSE, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr

@@ -25,6 +25,7 @@ from tests.mutants.imports import Imports
 WORDS = ["-q", "--tb=no", "--confcutdir=tests", "-p", "no:cacheprovider"]
 SPARED = ("hypothesispytest", "unraisableexception", "threadexception", "benchmark", "xdist")
 WORDS += [word for name in SPARED for word in ("-p", f"no:{name}")]
+WORDS += ["-o", "required_plugins="]  # pytest-benchmark is one
 SLOWEST = 6.0  # CPU seconds, traced: a slower test is not asked
 # Files that are not asked, and why: none is about the code of the judge.
 NOT_ASKED = {
