@@ -75,6 +75,9 @@ def test_memory_that_is_taken_for_something_new_is_in_few_quarters_and_a_leak_in
     growth(at, np.where(at < 125, 0, at - 125), granule=1)
     growth(at, np.where(at < 175, at, 175), granule=1)
     failing(growth, at, np.where(at < 105, 0, at - 105), granule=1)
+    growth([100, 150, 200], [0, 5, 5], granule=1)
+    steps = sum(np.where(at < when, 0, 900) for when in (112, 138, 162, 188))
+    failing(growth, at, steps, granule=100)  # one in each quarter
     failure = failing(growth, at, 1.1 * (at - 100) + np.where(at < 130, 0, 900), granule=100)
     assert failure.actual.startswith("110 bytes, 1.1 an iteration, from 0 to ")
     failing(growth, at, np.where(at < 130, 0, 1), granule=0)  # no handle more, not even once
