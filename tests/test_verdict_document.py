@@ -207,3 +207,19 @@ def test_the_summary_has_table_word_reasons_and_place(run, word, good):
         "written: runs/one/verdict.json",
     ]  # fmt: skip
     assert shown.marks[3] == {"bold": True, "green": good, "red": not good}
+
+
+def test_what_is_no_text_is_told_without_a_place(run, ended):
+    keeper, _ = ended(run, entry())
+    session = SimpleNamespace(exitstatus=OK)
+    with keeper.told(session):
+        raise ValueError("no text")
+    sentence = "the disk: no text, at the end of the run; put that in order and run again"
+    assert (keeper.books.trouble, session.exitstatus) == ([sentence], RED)
+
+
+def test_a_run_of_self_tests_fails_as_pytest_does(run, ended):
+    run.option.collectonly = True
+    keeper, _ = ended(run, entry())
+    with pytest.raises(OSError), keeper.told(SimpleNamespace(exitstatus=OK)):
+        raise OSError(28, "No space left on device")
