@@ -74,7 +74,7 @@ def decide(
     taken: list[Paired] = []
     for look in looks:
         device, reference = matched(look.images)
-        seen = len(device.objects.images)
+        seen = len(device.objects.images)  # a set may hold fewer than were asked for
         may_pass = seen == whole or not lost_images(device, reference)
         errors = {"accept": look.accept if may_pass else 0.0, "reject": look.reject}
         taken.append(
