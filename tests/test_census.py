@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.census import chance, pages
+from tests.census import chance, inference, pages
 from tests.census.__main__ import missing
-from tests.census.conditions import LOADED, PAUSED, QUIET, Condition
+from tests.census.conditions import ACCURACY, INFERENCE, LOADED, PAUSED, QUIET, Condition
 from tests.census.noise import descendants, disturbed
 
 VERDICT = {
@@ -60,6 +60,21 @@ def test_an_interrupted_census_goes_on_where_it_stopped(tmp_path):
     pages.append(path, pages.row_of(VERDICT, condition="other", number=1000))
     plain = Condition("plain", "inference", sys.executable, 1, QUIET, 3)
     assert missing(plain, 1, pages.rows(path)) == [1000, 1002]
+
+
+def test_the_lane_of_accuracy_judges_the_declared_weights_and_looks_for_a_drop_now_and_then():
+    numbers = range(10_000, 10_080)
+    kinds = {inference.model_of(number, ACCURACY) for number in numbers}
+    assert kinds == {(kind, 0) for kind in inference.GOOD}
+    assert any(seed for _, seed in (inference.model_of(n, INFERENCE) for n in numbers))
+    whole = [n for n in numbers if "-k" not in inference.chapters(n, ACCURACY)]
+    assert whole == [10_000, 10_040]
+    # What is left out otherwise is the drop, by a part of its name.
+    *_, words = inference.chapters(10_001, ACCURACY)
+    page = (inference.HOUSE / inference.ACCURACY_CHAPTER).read_text()
+    marked = page.partition('clause("accuracy.drop")')[2].partition("(")[0]
+    assert words == "not as_accurate" and "as_accurate" in marked
+    assert inference.ACCURACY_CHAPTER not in inference.chapters(10_000, INFERENCE)
 
 
 def test_the_counts_of_a_cured_clause_begin_anew(tmp_path):

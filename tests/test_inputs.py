@@ -65,6 +65,19 @@ def test_a_part_that_a_coco_folder_lacks_is_named(tmp_path, parts, lacking):
     assert str(refused.value).startswith(head)
 
 
+def test_a_file_that_is_there_but_may_not_be_read_is_refused_at_once(tmp_path, monkeypatch):
+    def denied(*_, **__):  # root may read whatever it likes, and this may run as root
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    file = tmp_path / "a.pkl"
+    file.write_text("")
+    monkeypatch.setattr(Path, "open", denied)
+    says = f"--x: {file} cannot be looked at: Permission denied; give a path that you may read"
+    with pytest.raises(pytest.UsageError, match=re.escape(says)):
+        inputs.check_kind("--x", file, "file", "give one")
+    inputs.check_kind("--x", tmp_path, "folder", "give one")
+
+
 def test_a_path_that_cannot_be_looked_at_is_refused_with_the_reason(tmp_path, monkeypatch):
     def denied(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")

@@ -20,6 +20,7 @@ from plugins import capability
 from plugins.contracts.training import load_training
 from plugins.drivers import cache
 from plugins.drivers.training import launch
+from plugins.failure import LabError
 from plugins.training_device import TrainingDevice
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "ci"
@@ -75,6 +76,17 @@ def test_it_stops_at_the_crossing_and_keeps_the_whole_curve(held_out, tmp_path):
     assert json.loads((tmp_path / "run" / "launches.json").read_text()) == launches == curve
     assert [plan["iterations"] for plan in trainer.plans] == [10, 20, 30]
     assert [plan["evaluate"]["at"] for plan in trainer.plans] == [[10], [20], [30]]
+
+
+def test_images_that_could_not_be_scored_are_refused_before_the_first_epoch(held_out, tmp_path):
+    content = json.loads(held_out.annotations.read_text())
+    del content["annotations"][3]["area"]
+    (tmp_path / "set.json").write_text(json.dumps(content))
+    poor = ImageFolder(tmp_path / "set.json", held_out.images)
+    trainer = Trainer(held_out, [1.0])
+    with pytest.raises(LabError, match=r"annotations\[3\]: area is missing"):
+        trained(trainer, poor, tmp_path / "run")
+    assert trainer.plans == []
 
 
 def test_only_the_first_epoch_begins_from_nothing(held_out, tmp_path):

@@ -45,6 +45,7 @@ def start(
         "env": {"PYTHONPATH": os.pathsep.join(places)},
         "disturbance": condition.disturbance,
         "condition": condition.name,
+        "lane": condition.lane,
     }
     (work / "job.json").write_text(json.dumps(task), encoding="utf-8")
     module = "training" if condition.lane == TRAINING else "inference"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 HOUSE = Path(__file__).resolve().parents[2]
 NPU_PYTHON = HOUSE / ".venv-npu" / "bin" / "python"
-INFERENCE, TRAINING = "inference", "training"
+INFERENCE, ACCURACY, TRAINING = "inference", "accuracy", "training"
 QUIET, LOADED, PAUSED = "nothing", "a loaded core", "paused workers"
 
 
@@ -17,7 +17,7 @@ class Condition:
     """One way to run the clean suite.
 
     Args:
-        lane: inference or training.
+        lane: inference, accuracy (mAP on the whole set, which takes longer than all else) or training.
         python: the interpreter of pytest and of its workers.
         threads: OMP_NUM_THREADS of both.
         disturbance: one of QUIET, LOADED and PAUSED.
@@ -33,7 +33,7 @@ class Condition:
 
 
 def conditions() -> list[Condition]:
-    """All conditions whose interpreter is there, those of the rarer stacks first."""
+    """All conditions whose interpreter is there, those of the rarer stacks of a lane first."""
     here, npu = sys.executable, str(NPU_PYTHON)
     every = [
         Condition("torch-2.0.1", INFERENCE, npu, 1, QUIET, 40),
@@ -45,6 +45,10 @@ def conditions() -> list[Condition]:
         Condition("training-torch-2.0.1", TRAINING, npu, 1, QUIET, 30),
         Condition("training-loaded-core", TRAINING, here, 1, LOADED, 16),
         Condition("training-paused-ranks", TRAINING, here, 1, PAUSED, 16),
-        Condition("training", TRAINING, here, 1, QUIET, 400),  # until all was judged often enough
+        Condition("training", TRAINING, here, 1, QUIET, 800),  # until all was judged often enough
+        Condition("accuracy-torch-2.0.1", ACCURACY, npu, 1, QUIET, 30),
+        Condition("accuracy-two-threads", ACCURACY, here, 2, QUIET, 20),
+        Condition("accuracy-loaded-core", ACCURACY, here, 1, LOADED, 10),
+        Condition("accuracy", ACCURACY, here, 1, QUIET, 140),
     ]
     return [one for one in every if Path(one.python).is_file()]

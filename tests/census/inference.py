@@ -1,8 +1,9 @@
-"""Judges one good model after another by the inference lane: python -m tests.census.inference JOB.json.
+"""Judges one good model after another: python -m tests.census.inference JOB.json.
 
 Models, images and weights are drawn by the number of the run: exports of unusual form, weights nudged by
 a seed, scenes that no contract names. As in tests/gate.py each run is a fork that finds its workers
-running. Where nothing can be on record, the float64 oracle is computed, as for weights of a user.
+running. Where nothing can be on record, the float64 oracle is computed, as for weights of a user. In
+the lane of accuracy the weights are the frozen ones, for which the contract has a floor of mAP.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from plugins.drivers.ops_library import ensure_library
 from plugins.drivers.process import Worker, WorkerRefused
 from tests.bite import sessions
 from tests.census import pages
-from tests.census.conditions import HOUSE
+from tests.census.conditions import ACCURACY, HOUSE, INFERENCE
 from tests.census.noise import disturbed
 from tests.gate import Workers
 
@@ -34,15 +35,18 @@ SUBJECT = "retinanet_shapes"
 NAMES = "export outputs numerics compile results pipeline environment ops throughput".split()
 CHAPTERS = [f"conformance/test_{name}.py" for name in NAMES]
 IMPORTED = ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # plugins, before the forks
-SET = (240, 8)  # in one of 240 runs, the ninth, mAP on the whole set is measured too
+ACCURACY_CHAPTER = "conformance/test_accuracy.py"
+DROP_IN = 40  # runs of the lane of accuracy once: it looks at a thousand images more
 LIVELY_OBJECTS = 3  # in a scene that must show something
 FIRST_SCENE = 1000  # far behind the images of the accuracy set
 ROLES = ("export", "infer", "ops", "device_nms")
 GOOD = ("frozen", "own", "inlined", "float32_nms", "candidates_reordered", "labels_by_int32")
 
 
-def model_of(number: int) -> tuple[str, int]:
+def model_of(number: int, lane: str) -> tuple[str, int]:
     """The kind of model of a run, and the seed of its weights."""
+    if lane == ACCURACY:
+        return GOOD[number % len(GOOD)], 0
     if number % 2:
         return ("fine_tuned", "head_fine_tuned")[number // 2 % 2], number
     known = GOOD if recorded(number) else GOOD[1:]  # frozen weights are nameless: no live oracle
@@ -108,18 +112,25 @@ class Session:
             records.oracle_of = exports.oracle_of = live
 
 
+def chapters(number: int, lane: str) -> list[str]:
+    """What a run is judged by."""
+    if lane == INFERENCE:
+        return [*CHAPTERS, "--benchmark"]
+    return [ACCURACY_CHAPTER, *([] if number % DROP_IN == 0 else ["-k", "not as_accurate"])]
+
+
 def judge(job: dict, number: int, workers: Workers, model: Path) -> dict:
     """One session of the suite in a fork; its verdict.json."""
     folder = Path(job["folder"])
     own = contracts.load_all()
-    own[SUBJECT] = varied(own[SUBJECT], number, folder)
+    if job["lane"] == INFERENCE:
+        own[SUBJECT] = varied(own[SUBJECT], number, folder)
 
     def prepare() -> None:
         workers.inherit()
         contracts.load_all = lambda: own
 
-    words = [*CHAPTERS, "--benchmark", "--model-ts", str(model), *IMPORTED]
-    words += ["conformance/test_accuracy.py"] if number % SET[0] == SET[1] else []
+    words = [*chapters(number, job["lane"]), "--model-ts", str(model), *IMPORTED]
     places = folder / "artifacts", folder / "session.log"
     return sessions.verdict(words, *places, [Session(number)], prepare)
 
@@ -143,7 +154,7 @@ def main(job: dict) -> None:
             for number in job["numbers"]:
                 if time.monotonic() > limit:
                     break
-                kind, seed = model_of(number)
+                kind, seed = model_of(number, job["lane"])
                 model = folder / f"{kind}-{seed}.ts"
                 if not model.is_file():
                     builder.call("build_one", kind=kind, seed=seed, path=str(model), **subject)
