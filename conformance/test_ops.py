@@ -20,7 +20,6 @@ def test_the_schema_is_what_exported_models_carry(name, call_operator, operators
 
 
 @pytest.mark.clause("ops.batch_nms")
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_batch_nms_decides_as_its_contract_says(nms_case, dtype, call_operator):
     boxes, scores = nms_case.boxes.astype(dtype), nms_case.scores.astype(dtype)
     found = call_operator.batch_nms(boxes, scores, nms_case.options)
@@ -40,7 +39,6 @@ def test_bad_input_is_refused_by_name(bad_call, call_operator):
 
 
 @pytest.mark.clause("ops.roi_extractor")
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_roi_extractor_pools_as_its_contract_says(roi_case, dtype, call_operator, operators):
     feats, rois = roi_case.arrays(dtype)
     found = call_operator.roi_extractor(feats, rois, roi_case.options)

@@ -29,7 +29,7 @@ Content = Union[bytes, Arrays, Mapping[str, Any]]
 MANIFEST = "manifest.toml"
 EVIDENCE = "evidence/"  # measured about the suite itself; each file says by what and when
 HOW = "review it, then run: make golden REASON='...'"
-SUBJECTS = ("aie", "torchscript")
+SUBJECTS = ("aie", "reference")
 REAL_RUNTIMES = {"npu": ("Ascend310P",), "a100": ("NVIDIA",)}
 EPOCH = (1980, 1, 1, 0, 0, 0)
 

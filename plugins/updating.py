@@ -24,7 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _reason(config: pytest.Config) -> Any:
     reason = options.get(config, "update_golden")
-    if config.stash[options.KEY]["update_golden"].source == options.DEFAULT and reason is None:
+    if reason is None:
         return None
     if not reason.strip():
         raise pytest.UsageError("--update-golden: give a reason, e.g. --update-golden 'CANN 7.0.0'")

@@ -217,9 +217,4 @@ def build(arrays, *, names: list, folder: str, library: str, **subject) -> tuple
     return {}, {}
 
 
-def known(arrays) -> tuple:
-    """Names of all models."""
-    return {"bad": list(BAD), "good": list(GOOD)}, {}
-
-
-OPERATIONS = {"build": build, "known": known}
+OPERATIONS = {"build": build}

@@ -39,7 +39,7 @@ def roi_extractor(operators: Operators) -> dict[str, float]:
     """rois_px of each dtype: regions so far to the right, in px of the image; the worst case."""
     return {
         f"rois_px_{dtype}": max(_roi(case, dtype, operators) for case in _telling(roi_cases()))
-        for dtype in operators.roi_extractor.dtypes
+        for dtype in operators.dtypes
     }
 
 

@@ -100,8 +100,7 @@ def test_where_one_of_a_full_result_is_absent_the_next_moves_up():
 
 def test_extra_is_what_is_explained_by_a_candidate_that_is_not_reported():
     against = knows(*apart(4), kept=[-1, -1, 0, -1])
-    found = detections(*apart(4))
-    extra = agreement._extra(found, np.array([1, 2, -1, 0]), against, [])
+    extra = agreement._extra(np.array([1, 2, -1, 0]), against)
     assert extra.tolist() == [0, 3]
 
 

@@ -46,13 +46,11 @@ def server(monkeypatch):
     return Server
 
 
-@pytest.mark.parametrize("scheme", ["", "file://"])
-def test_a_local_file_is_used_where_it_is(resolve, tmp_path, scheme):
+def test_a_local_file_is_used_where_it_is(resolve, tmp_path):
     path = tmp_path / "a folder" / NAME
     path.parent.mkdir()
     path.write_bytes(CONTENT)
-    address = f"{scheme}{path}".replace(" ", "%20") if scheme else path
-    assert resolve(address) == path
+    assert resolve(path) == path
     assert resolve.told == []
 
 
@@ -90,7 +88,7 @@ def test_a_truncated_local_file_is_refused(resolve, tmp_path):
     path = tmp_path / NAME
     path.write_bytes(CONTENT[:-1])
     with pytest.raises(LabError, match="truncated or another file: download it again"):
-        resolve(f"file://{path}")
+        resolve(path)
 
 
 def test_a_page_that_was_saved_as_weights_is_refused(resolve, tmp_path):

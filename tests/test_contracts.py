@@ -42,7 +42,7 @@ def test_the_shipped_contracts_load():
 
 def test_an_input_has_a_shape_and_a_rule_for_each_side():
     sizes = [contracts.InputSize(64, 30, 60), contracts.InputSize(32, 15, 31)]
-    given = contracts.Input("input", "float32", "NCHW", [1.0, 2.0, 3.0], sizes)
+    given = contracts.Input("float32", [1.0, 2.0, 3.0], sizes)
     assert given.shape(32) == [1, 3, 32, 32]
     rule = {"shortest": 15, "longest": 31, "size": 32, "mean": [1.0, 2.0, 3.0]}
     assert given.preprocess(32) == rule
@@ -62,7 +62,7 @@ def test_what_a_contract_leaves_out():
     assert contracts.Weights("seeded", "").seed == 0
     case = contracts.Case("a", "b", 64, "hostile")
     assert (case.detections, case.classes) == (0, 0)
-    assert operators.load_operators().batch_nms.dtypes == ["float16", "float32", "float64"]
+    assert operators.load_operators().dtypes == ["float16", "float32", "float64"]
     assert {v.name for v in operators.load_environment().npu} >= {"torch", "CANN"}
     assert operators.load_pipeline().grey_levels > 0
 

@@ -217,27 +217,3 @@ def test_one_changed_bit_is_found_and_shown(written):
 def test_a_folder_of_other_images_is_found(written, stems):
     with pytest.raises(CheckFailure, match="images of this run, each once"):
         checks.check_folder(written, {stem: detections() for stem in stems})
-
-
-def test_the_values_of_a_sound_result_pass():
-    checks.check_values(*detections(), classes=80)
-    checks.check_values(*detections(valid=0), classes=80)
-
-
-@pytest.mark.parametrize(
-    "change, what",
-    [
-        (lambda b, n, s: (b, n, s * 2), "_2 does not hold scores"),
-        (lambda b, n, s: (b, n, s * np.nan), "_2 does not hold scores"),
-        (lambda b, n, s: (b, n, s[::-1]), "not in descending order"),
-        (lambda b, n, s: (b, n + 80, s), "_1 does not hold labels"),
-        (lambda b, n, s: (b, n - 1, s), "_1 does not hold labels"),
-        (lambda b, n, s: (b * np.inf, n, s), "not finite"),
-        (lambda b, n, s: (b.T.copy(), n, s), "laid out coordinate-first"),
-        (lambda b, n, s: (b[:, [2, 3, 0, 1]], n, s), "_0 does not hold boxes"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:invalid value")
-def test_values_in_the_wrong_place_are_found(change, what):
-    with pytest.raises(CheckFailure, match=what):
-        checks.check_values(*change(*detections()), classes=80)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plugins.checks import result_files
-from tests.test_outputs_checks import CLASSES, changed, good
+from tests.test_outputs_checks import changed, good
 from tests.training_records import failing
 
 
@@ -63,36 +63,6 @@ def test_the_first_number_that_differs_is_shown(folder, k, number):
     write(folder, *other)
     failure = failing(result_files.check_triple, folder, "a", *good()[:3])
     assert failure.worst[0].startswith(f"number {number}: {other[k].ravel()[number]:.6g}, ")
-
-
-def values(outputs: list) -> None:
-    result_files.check_values(*outputs[:3], classes=CLASSES)
-
-
-def test_lists_of_values_are_judged_as_arrays_and_every_limit_is_allowed():
-    values([part.tolist() for part in good()])
-    values(changed(2, {0: 1.0}))
-    values(changed(0, {0: [3, 4, 3, 4]}))
-    values(changed(2, lambda s: s[:, None]))
-    values(changed(0, {3: [9, 9, 1, 1]}))  # a row of padding
-
-
-@pytest.mark.parametrize(
-    ("index", "change", "what"),
-    [
-        (2, {0: 1.001}, "_2 does not hold scores"),
-        (2, {4: -0.1}, "_2 does not hold scores"),
-        (2, {1: 0.95}, "the scores in _2 are not in descending order"),
-        (1, {3: CLASSES}, "_1 does not hold labels"),
-        (1, {3: -1}, "_1 does not hold labels"),
-        (0, {4: np.nan}, "_0 holds numbers that are not finite"),
-        (0, {0: [41, 50, 40, 90]}, "_0 does not hold boxes"),
-        (0, {0: [3, 91, 40, 90]}, "_0 does not hold boxes"),
-        (0, lambda b: b.T.copy(), "the boxes in _0 are laid out coordinate-first"),
-    ],
-)
-def test_values_that_are_others_are_named_by_their_file(index, change, what):
-    assert failing(values, changed(index, change)).what == what
 
 
 def test_what_is_read_back_is_what_was_written():

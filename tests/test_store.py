@@ -87,7 +87,7 @@ def test_without_a_reason_nothing_is_written(golden):
     assert not golden.root.exists()
 
 
-@pytest.mark.parametrize("backend", ["aie", "torchscript"])
+@pytest.mark.parametrize("backend", ["aie", "reference"])
 def test_the_subject_is_refused_as_its_own_referee(golden, backend):
     subject = dataclasses.replace(REFEREE, backend=backend)
     with pytest.raises(StoreError, match=f"{backend} is under test and cannot write its own truth"):

@@ -35,8 +35,8 @@ def rank(number: int = 0, **changes) -> RankTimes:
 def run(**changes) -> Figures:
     """Figures whose rates are 2, 4 and 8 images a second."""
     right = {
-        "world": 1, "images": 32.0, "warmup": 2, "e2e_time": 64.0, "whole_s": 16.0, "train_s": 8.0,
-        "core_s": 4.0, "spread": 0.0, "block_rates": np.ones(2), "allocated": 1, "reserved": 2,
+        "world": 1, "images": 32.0, "e2e_time": 64.0, "whole_s": 16.0, "train_s": 8.0,
+        "core_s": 4.0, "spread": 0.0, "allocated": 1, "reserved": 2,
         "process": 3, "total": 4,
     }  # fmt: skip
     return Figures(**{**right, **changes})
@@ -60,9 +60,8 @@ def test_times_are_of_the_slowest_rank_and_memory_is_of_the_fullest(slow):
     found = figures([one, other] if slow == 0 else [other, one])
     assert (found.e2e_time, found.train_s, found.whole_s, found.core_s) == (99.0, 12.0, 18.0, 4.0)
     assert (found.allocated, found.reserved, found.process, found.total) == (2, 4, 8, 16)
-    assert found.block_rates.tolist() == [32 / 6, 32 / 8]
     assert found.spread == pytest.approx(2 / 3)
-    assert (found.world, found.images, found.warmup) == (2, 64.0, 2)
+    assert (found.world, found.images) == (2, 64.0)
 
 
 def test_a_checkpoint_makes_a_run_longer():
@@ -72,11 +71,6 @@ def test_a_checkpoint_makes_a_run_longer():
 def test_the_ranks_of_another_machine_feed_as_many_images():
     found = figures([rank(), rank(1)], world=8)
     assert (found.world, found.images) == (8, 256.0)
-
-
-def test_the_warm_up_is_that_of_the_rank_that_was_timed_first():
-    late = rank(1, window_start=np.array([3, 4]))
-    assert figures([rank(), late]).warmup == figures([late, rank()]).warmup == 2
 
 
 def test_memory_is_said_in_gib():

@@ -55,7 +55,7 @@ def check_against_oracle(found: Detections, oracle: Oracle, tolerance) -> Agreem
     _check_explained(found, oracle, explained, tolerance)
     missing = _missing(found, oracle, tolerance)
     _check_complete(found, oracle, missing, tolerance)
-    extra = _extra(found, explained, oracle, missing)
+    extra = _extra(explained, oracle)
     _check_sound(found, oracle, explained, extra, tolerance)
     return _agreement(found, oracle, explained, missing, extra, tolerance)
 
@@ -189,7 +189,7 @@ def _at_cut(row: int, found: Detections, oracle: Oracle, tolerance) -> bool:
     )
 
 
-def _extra(found: Detections, explained: np.ndarray, oracle: Oracle, missing) -> np.ndarray:
+def _extra(explained: np.ndarray, oracle: Oracle) -> np.ndarray:
     """Detections whose candidate the oracle does not report."""
     return np.flatnonzero((explained >= 0) & (oracle.kept[explained] < 0))
 

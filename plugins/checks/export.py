@@ -164,7 +164,7 @@ def _check_all_loaded(facts: Mapping) -> None:
 
 
 def check_origin(facts: Mapping, published: Sequence, subject: str) -> None:
-    """The weights file is the published one of this subject, by its hash, and is trained."""
+    """The weights file is the published one of this subject, by its hash."""
     known = [one for one in published if facts["md5"].startswith(one.md5)]
     mine = [one for one in published if one.subject == subject]
     expected = ", ".join(f"{one.name}, MD5 {one.md5}..." for one in mine)

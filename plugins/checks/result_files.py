@@ -53,42 +53,6 @@ def check_triple(
             )
 
 
-def check_values(
-    boxes: np.ndarray, labels: np.ndarray, scores: np.ndarray, *, classes: int
-) -> None:
-    """What each file holds, told from its values alone; for a folder whose model is not at hand.
-
-    Scores lie in [0, 1], in descending order, then zeros; labels are 0..classes-1; boxes are finite
-    with x1 <= x2 and y1 <= y2 in every row.
-    """
-    boxes, labels, scores = (np.asarray(part) for part in (boxes, labels, scores))
-    valid = scores.reshape(-1) > 0
-    rows = boxes.reshape(-1, 4)
-    broken = {
-        "_2 does not hold scores": not ((scores >= 0) & (scores <= 1)).all(),
-        "the scores in _2 are not in descending order": (np.diff(scores.reshape(-1)) > 0).any(),
-        "_1 does not hold labels": not ((labels >= 0) & (labels < classes)).all(),
-        "_0 holds numbers that are not finite": not np.isfinite(rows).all(),
-        "the boxes in _0 are laid out coordinate-first": _inverted(rows[valid])
-        and not _inverted(boxes.reshape(4, -1).T[valid]),
-        "_0 does not hold boxes": _inverted(rows[valid]),
-    }
-    for what, found in broken.items():
-        if found:
-            raise CheckFailure(
-                what,
-                expected=f"boxes x1<=x2, y1<=y2; labels 0..{classes - 1}; scores 0..1",
-                actual="; ".join(
-                    f"{name} {part.min():.4g}..{part.max():.4g}"
-                    for name, part in zip(PARTS, (boxes, labels, scores))
-                ),
-            )
-
-
-def _inverted(rows: np.ndarray) -> bool:
-    return bool((rows[:, :2] > rows[:, 2:]).any())
-
-
 def _diagnosis(data: bytes, name: str, arrays: Mapping[str, np.ndarray]) -> str:
     """Name what the file holds instead: the usual mistakes are tried in turn."""
     array = np.asarray(arrays[name])

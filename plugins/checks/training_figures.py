@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 
@@ -97,18 +96,15 @@ class Figures:
 
     world: int
     images: float
-    warmup: int
     e2e_time: float
     whole_s: float
     train_s: float
     core_s: float
     spread: float
-    block_rates: np.ndarray
     allocated: int
     reserved: int
     process: int
     total: int
-    map: Optional[float] = None
 
     @property
     def p_whole(self) -> float:
@@ -132,14 +128,14 @@ class Figures:
         return "{:.1f} allocated, {:.1f} reserved, {:.1f}/{:.1f}".format(*(p / GIB for p in peaks))
 
 
-def figures(ranks: Sequence[RankTimes], *, map: Optional[float] = None, world: int = 0) -> Figures:
+def figures(ranks: Sequence[RankTimes], *, world: int = 0) -> Figures:
     """The figures of a run from the clocks of all its ranks.
 
     Where a second machine took part, only this one's ranks are at hand: `world` says how many there
     were, each of which feeds as many images as these.
 
     e2e_time is the slowest process from the start of its main() to its end (imports excluded, as
-    the source does). mAP is COCO's AP@[.5:.95] of the last evaluation, as a share; it is given.
+    the source does).
     """
     _require_windows(ranks)
     cores = np.array([float(rank.core_s[rank.steady].sum()) for rank in ranks])
@@ -149,26 +145,16 @@ def figures(ranks: Sequence[RankTimes], *, map: Optional[float] = None, world: i
     return Figures(
         world=world,
         images=sum(rank.steady_images for rank in ranks) * world / len(ranks),
-        warmup=int(min(rank.window_start.min() for rank in ranks)),
         e2e_time=max(rank.main_s for rank in ranks),
         whole_s=max(wholes),
         train_s=max(trains),
         core_s=float(cores.max()),
         spread=float((cores.max() - cores.min()) / np.median(cores)),
-        block_rates=_block_rates(ranks),
         allocated=max(rank.allocated for rank in ranks),
         reserved=max(rank.reserved for rank in ranks),
         process=max(rank.process for rank in ranks),
         total=max(rank.total for rank in ranks),
-        map=map,
     )
-
-
-def _block_rates(ranks: Sequence[RankTimes]) -> np.ndarray:
-    """(windows,) images/s of each window: all ranks' images over the slowest rank's time."""
-    each = sum(rank.images / rank.iterations for rank in ranks)
-    slowest = np.max([rank.window_s for rank in ranks], axis=0)
-    return each * ranks[0].window_iterations / slowest
 
 
 def _require_windows(ranks: Sequence[RankTimes]) -> None:

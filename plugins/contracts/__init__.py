@@ -44,9 +44,7 @@ class InputSize:
 class Input:
     """The model's input; `sizes` lists the sides that cases may use, the first is the shipped one."""
 
-    name: str
     dtype: str
-    layout: str
     mean: list[float]
     sizes: list[InputSize]
 

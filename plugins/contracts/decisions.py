@@ -35,7 +35,6 @@ class Accuracy:
     images: int
     floor: float
     allowed_drop: float
-    published: Optional[float]
     derivation: str
     paired: Paired
     caught: dict[str, float] = field(default_factory=dict)

@@ -10,13 +10,10 @@ from plugins.contracts.tables import read
 
 @dataclass(frozen=True)
 class NmsContract:
-    """aie::batch_nms: schema, dtypes, and each choice in words with its source."""
+    """aie::batch_nms: schema, and each choice in words with its source."""
 
     schema: str
     schema_source: str
-    dtypes: list[str]
-    tolerance: float
-    tolerance_source: str
     choices: dict[str, str]
     caught: dict[str, float] = field(default_factory=dict)
 
@@ -39,9 +36,6 @@ class RoiContract:
 
     schema: str
     schema_source: str
-    dtypes: list[str]
-    pool_modes: list[str]
-    pool_modes_source: str
     tolerance: RoiTolerance
 
 
@@ -66,8 +60,9 @@ class DeviceNms:
 
 @dataclass(frozen=True)
 class Operators:
-    """What the operator library promises."""
+    """What the operator library promises, for floating-point tensors of these `dtypes`."""
 
+    dtypes: list[str]
     batch_nms: NmsContract
     roi_extractor: RoiContract
     device_nms: DeviceNms

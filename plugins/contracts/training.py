@@ -17,13 +17,8 @@ PATH = FOLDER / "training.toml"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the source trains and how; sizes in px, milestones and epochs in epochs."""
+    """How the source trains; milestones and epochs in epochs."""
 
-    model: str
-    classes: int
-    trainable_layers: int
-    min_size: int
-    max_size: int
     batch: int
     momentum: float
     weight_decay: float
@@ -36,7 +31,6 @@ class Recipe:
     flip: float
     seed: int
     target_map: float
-    torchvision_map: float
     images: int
     backbone_url: str
     backbone_hash: str

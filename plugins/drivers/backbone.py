@@ -1,4 +1,4 @@
-"""Weights of a backbone, from a path, a file:// or an https:// address, verified by their name."""
+"""Weights of a backbone, from a path or an https:// address, verified by their name."""
 
 from __future__ import annotations
 
@@ -38,8 +38,7 @@ def resolve(address: str, *, cache: Cache, tell: Callable[[str], None] = lambda 
 
 
 def _local(address: str) -> Path:
-    plain = address.startswith("file://")
-    path = Path(urllib.request.url2pathname(address[len("file://") :]) if plain else address)
+    path = Path(address)
     if not path.is_file():
         raise LabError(f"--backbone {address}: there is no such file; give the path of one")
     return path

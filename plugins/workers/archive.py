@@ -57,11 +57,9 @@ def describe(module: torch.jit.ScriptModule) -> dict:
     nodes = walk(graph)
     operators = Counter(n.kind() for n in nodes if not n.kind().startswith("prim::"))
     return {
-        "inputs": len(list(graph.inputs())) - 1,
         "operators": dict(operators),
-        "control_flow": sorted({n.kind() for n in nodes if n.kind() in ("prim::If", "prim::Loop")}),
         "nms": [_attributes(n) for n in nodes if n.kind() == NMS],
-        "topk": [_int(list(n.inputs())[1]) for n in nodes if n.kind() == "aten::topk"],
+        "topk": [list(n.inputs())[1].toIValue() for n in nodes if n.kind() == "aten::topk"],
         "exponent_limits": _limits(nodes),
         "devices": sorted({str(v) for v in _constants(nodes) if isinstance(v, torch.device)}),
         "broken": sorted(_broken(module, nodes)),
@@ -105,10 +103,6 @@ def _attributes(node) -> dict:
     return dict(zip(NMS_ATTRIBUTES, values))
 
 
-def _int(value):
-    return value.toIValue()
-
-
 def _limits(nodes) -> list:
     """Of each exponential what its input is clamped to, None if nothing; unknowns left out."""
     limits = []
@@ -148,8 +142,8 @@ def _format(module) -> str:
     return "float32"
 
 
-def signature(outputs) -> list:
-    """dtype and shape of each output, in order; Refusal if it is not a flat tuple of tensors."""
+def tensors(outputs) -> list:
+    """The outputs in order, detached; Refusal if they are not a tensor or a flat tuple of tensors."""
     if isinstance(outputs, torch.Tensor):
         outputs = (outputs,)
     if not isinstance(outputs, (tuple, list)) or not all(
@@ -163,5 +157,5 @@ def arrays(outputs) -> dict:
     """Outputs as arrays named output_0, output_1, ... (the graph itself has no names)."""
     return {
         f"output_{i}": np.ascontiguousarray(o.to("cpu").numpy())
-        for i, o in enumerate(signature(outputs))
+        for i, o in enumerate(tensors(outputs))
     }

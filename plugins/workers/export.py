@@ -70,8 +70,7 @@ def export(
             exported = rewrite.Recipe(network, recipe)
         traced = torch.jit.trace(exported.eval(), (image,), check_trace=False)
     _save(traced, out)
-    state = {k: v.numpy() for k, v in network.state_dict().items()}
-    return {"bytes": os.path.getsize(out), "weights": sources.digest(state)}, {}
+    return {}, {}
 
 
 def export_nms(arrays, *, attributes: list, library: str, out: str) -> tuple:
@@ -116,10 +115,8 @@ def compare_weights(arrays, *, path: str, library: str, spec: dict, weights: dic
     seeds = weights["kind"] == "seeded"
     wanted = _network(spec, weights).state_dict() if seeds else sources.declared(network, weights)
     declared = {k: v.numpy() for k, v in wanted.items()}
-    result = sources.compare({k: v.numpy() for k, v in state.items()}, declared)
-    result["digest"] = sources.digest({k: v.numpy() for k, v in state.items()})
-    result["declared"] = sources.digest(declared)
-    return {**result, **sources.facts(found, Path(path))}, {}
+    differences = sources.compare({k: v.numpy() for k, v in state.items()}, declared)
+    return {**differences, **sources.facts(found, Path(path))}, {}
 
 
 def inspect_weights(arrays, *, path: str) -> tuple:
@@ -127,7 +124,7 @@ def inspect_weights(arrays, *, path: str) -> tuple:
     content = Path(path).read_bytes() if os.path.isfile(path) else b""
     known = sources.facts(sources.read(Path(path), "file"), Path(path))
     hashes = {name: hashlib.new(name, content).hexdigest() for name in ("md5", "sha256")}
-    return {**hashes, "bytes": len(content), **known}, {}
+    return {**hashes, **known}, {}
 
 
 def judge(
@@ -138,15 +135,11 @@ def judge(
     stock: dict,
     weights: dict,
     band: float,
-    precision: str = "float64",
-    library: str = "",
+    library: str,
 ) -> tuple:
     """The two CPU oracles on one prepared image; see oracle.judge for the arrays."""
-    if library:
-        ops.load({}, path=library)
-    network = _network(spec, weights)
-    if precision == "float64":
-        network = network.double()
+    ops.load({}, path=library)
+    network = _network(spec, weights).double()
     try:
         return {}, oracle.judge(network, arrays["image"], recipe, stock, band)
     finally:

@@ -193,24 +193,16 @@ def _prepare_by_name(path: Path | str, **rule) -> tuple[np.ndarray, Geometry]:
         raise RuntimeError(f"{path}: pre-processing failed: {error!r}") from error
 
 
-def restore(
-    boxes: np.ndarray, geometry: Geometry, *, source_quirk: bool = False, clip: bool = False
-) -> np.ndarray:
-    """Boxes (N, 4) xyxy in px of the input -> float64 (N, 4) xyxy in px of the image.
+def restore(boxes: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """Boxes (N, 4) xyxy in px of the input -> float64 (N, 4) xyxy in px of the image, not clipped to it.
 
-    Args:
-        source_quirk: divide x by the *height*'s scale too, as the source does: its two scripts
-            disagree on the order of width and height. For sides of 200-640 px that moves the far
-            edge by 0.2 px (median), 1.2 px at most.
-        clip: to the image; the source does not.
+    Each axis by its own scale. The source divides x by the *height*'s too, for its two scripts disagree
+    on the order of width and height: that moves the far edge of sides of 200-640 px by 0.2 px (median),
+    1.2 px at most.
     """
     across = geometry.resized_width / geometry.width
     down = geometry.resized_height / geometry.height
-    across = down if source_quirk else across
-    boxes = np.asarray(boxes, np.float64).reshape(-1, 4) / (across, down, across, down)
-    if clip:
-        boxes = boxes.clip(0, (geometry.width, geometry.height) * 2)
-    return boxes
+    return np.asarray(boxes, np.float64).reshape(-1, 4) / (across, down, across, down)
 
 
 def labels_to_category(labels: np.ndarray, category_ids: Iterable[int]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""From head outputs to detections: box decoding, the Ascend rewrite, and stock detectron2.
+"""From head outputs to detections: box decoding, and the Ascend rewrite.
 
 Sources: detectron2 60fd4885 (RetinaNet.inference_single_image, Box2BoxTransform) and the published
 rewrite for Ascend (Retinanet.diff with Retina_aie.diff): per level the best 200 anchors of each

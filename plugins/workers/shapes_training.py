@@ -72,7 +72,7 @@ def train(
             print(
                 f"iteration {step + 1}/{iterations}: loss {np.mean(losses[-50:]):.4f}", flush=True
             )
-    return {"loss": float(np.mean(losses[-50:])), "images": len(data)}, _frozen(network, spec)
+    return {}, _frozen(network, spec)
 
 
 def _load(annotations: Path, preprocess: dict) -> list:

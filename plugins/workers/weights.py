@@ -7,7 +7,6 @@ pickled code, or a torch .pth), `archive` (those inside an exported model.ts).
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import re
 import zipfile
@@ -115,15 +114,6 @@ def check_complete(found: dict, network: torch.nn.Module, path: Path) -> dict:
                 "give the weights of the model that the contract describes"
             )
     return {k: torch.from_numpy(np.array(found[k])) for k in expected}
-
-
-def digest(state: dict) -> str:
-    """One hash over the names and float32 bytes of a state dict."""
-    sha = hashlib.sha256()
-    for name in sorted(state):
-        sha.update(name.encode())
-        sha.update(np.ascontiguousarray(state[name], np.float32).tobytes())
-    return sha.hexdigest()
 
 
 def facts(state: dict, path: Path) -> dict:

@@ -31,8 +31,9 @@ BACK = [
         kin=("EV3",),
     ),
     images(
-        "    if clip:\n",
-        "    boxes = boxes.round()\n    if clip:\n",
+        "    return np.asarray(boxes, np.float64).reshape(-1, 4) / (across, down, across, down)\n",
+        "    whole = np.asarray(boxes, np.float64).reshape(-1, 4) / (across, down, across, down)\n"
+        "    return whole.round()\n",
         "boxes_back_in_whole_pixels",
         "boxes are rounded to whole pixels of the image",
         BOXES,

@@ -215,8 +215,8 @@ RUNNER = [
         kin=("RT3",),
     ),
     adapter(
-        "            found = archive.arrays([o.detach() for o in archive.signature(outputs)])\n",
-        "            found = archive.arrays([o.detach() for o in archive.signature(outputs)][::-1])\n",
+        "            found = archive.arrays(outputs)\n",
+        "            found = archive.arrays(archive.tensors(outputs)[::-1])\n",
         "outputs_reversed",
         "the adapter hands the outputs out from the last to the first",
         "outputs.order",

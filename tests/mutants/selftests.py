@@ -43,7 +43,7 @@ NOT_ASKED = {
         ),
         *("docs", "emulator", "gpu_state", "mutants", "ops", "ops_library"),
         *("ops_neighbours", "ops_roi", "oracle", "photographs", "process", "protocol"),
-        *("report", "report_browser", "requirements", "shapes_set", "shards", "training_bites"),
+        *("report", "report_browser", "requirements", "shapes_set", "shards"),
         *("training_data", "training_driver", "training_lane", "training_samples"),
         *("training_sampling", "training_set", "training_torchrun", "weights"),
     ),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import coco
 import torch
-from coco import check_enough  # noqa: F401  (what a set must hold, for the loop)
 from refusal import Refusal
 
 

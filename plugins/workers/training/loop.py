@@ -14,7 +14,8 @@ import precision as precisions
 import probe as probes
 import torch
 from clock import Stopwatch, clock_of
-from dataset import Dataset, check_enough, collate
+from coco import check_enough
+from dataset import Dataset, collate
 from diary import Diary, Stopped
 from sampling import Batches, Replay
 from torch import nn
@@ -51,7 +52,7 @@ class Loop:
         self.model = self._distributed()
         self.trace = {k: [] for k in ("ids", "flips", "groups", "epochs", "lr")}
         self.targets, self.losses, self.images = [], [], 0
-        self.evaluations, self.modes, self.tables = [], [], {}
+        self.modes, self.tables = [], {}
         self.spent = {"evaluation": 0.0, "checkpoint": 0.0}
 
     def run(self) -> None:
@@ -116,11 +117,10 @@ class Loop:
             parts = self.model(images, targets)
             loss = sum(parts.values())
         self.precision.backward(loss, self.optimiser)
-        rate = self.optimiser.param_groups[0]["lr"]
-        self.probe.after_backward(self.done, self.precision.gradients(), rate)
+        self.probe.after_backward(self.done, self.precision.gradients())
         if "clip" in self.plan["optimiser"]:
             nn.utils.clip_grad_norm_(self.precision.weights(), self.plan["optimiser"]["clip"])
-        self.trace["lr"].append(rate)
+        self.trace["lr"].append(self.optimiser.param_groups[0]["lr"])
         self.precision.step(self.optimiser)
         self.rates.step()
         row = (parts["classification"], parts["bbox_regression"], loss)
@@ -182,10 +182,7 @@ class Loop:
             {"iteration": self.done, "before": before, "after": probes.mode(self.network)}
         )
         self.tables[f"eval{self.done}_table"] = table
-        seconds = clock.host() - start
-        images = min(len(held_out), plan["limit"])
-        self.evaluations.append({"iteration": self.done, "seconds": seconds, "images": images})
-        return seconds
+        return clock.host() - start
 
     def _save(self, path: Path) -> float:
         clock = self.watch.clock

@@ -69,7 +69,7 @@ class Probe:
                 self.index.append([name, start, stop, parameter.numel(), stride])
                 start = stop
         self.total = start
-        self.parameters, self.gradients, self.norms, self.rates = [], [], [], []
+        self.parameters, self.gradients, self.norms = [], [], []
         self.parameter_hash, self.state_hash, self.buffer_hash = {}, {}, {}
         self.series = {k: [] for k in ("iteration", "allocated", "process", "handles", "threads")}
 
@@ -80,7 +80,7 @@ class Probe:
             self.parameters.append(self._sampled(known))
             self.parameter_hash[str(iteration)] = {k: digest([v]) for k, v in known.items()}
 
-    def after_backward(self, iteration: int, gradients, rate: float) -> None:
+    def after_backward(self, iteration: int, gradients) -> None:
         """Unscaled gradients of one iteration: (name, tensor) pairs."""
         if iteration >= self.steps:
             return
@@ -89,7 +89,6 @@ class Probe:
         whole = {k: found.get(k, torch.zeros_like(p)) for k, p in zeros.items()}
         self.gradients.append(self._sampled(whole))
         self.norms.append([_norm(found, prefix) for prefix in MODULES.values()])
-        self.rates.append(rate)
 
     def after(self, done: int, device: str) -> None:
         """When `done` iterations are finished."""
@@ -108,7 +107,6 @@ class Probe:
             "probe_parameters": np.array(self.parameters, np.float32).reshape(-1, self.total),
             "probe_gradients": np.array(self.gradients, np.float32).reshape(-1, self.total),
             "gradient_norms": np.array(self.norms, np.float64).reshape(-1, len(MODULES)),
-            "probe_lr": np.array(self.rates, np.float64),
         }
 
     def _sampled(self, tensors: dict) -> np.ndarray:

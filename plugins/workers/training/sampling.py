@@ -40,7 +40,7 @@ def epoch_length(images: int, batch: int, world: int = 1) -> int:
 
 
 class Batches:
-    """The batches of one rank and epoch; a batch sampler for torch's DataLoader.
+    """The batches of one rank and epoch, as torch's DataLoader takes them.
 
     A permutation of all images, drawn from (seed, epoch), is padded with its own head until the
     ranks divide it, and dealt out in turn: what the ranks see is disjoint but for the padding. Within a

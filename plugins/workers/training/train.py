@@ -202,7 +202,6 @@ def _findings(loop: Loop) -> dict:
         "state_hash": loop.probe.state_hash,
         "buffer_hash": loop.probe.buffer_hash,
         "modes": loop.modes,
-        "evaluations": loop.evaluations,
         "memory": _memory(loop),
     }
 

@@ -33,7 +33,6 @@ __all__ = [
     "_enums",
     "compile",
     "dtype",
-    "export_engine",
     "finalize",
     "npu",
     "set_device",
@@ -82,28 +81,6 @@ def compile(
     if require_full_compilation:
         _require_full(compiled)
     return compiled
-
-
-def export_engine(
-    module,
-    inputs,
-    precision_policy=PrecisionPolicy.PREF_FP32,
-    *,
-    allow_tensor_replace_int=False,
-    soc_version="Ascend310P3",
-    method_name="forward",
-    path,
-    **options,
-) -> None:
-    """Write the engine of a fully compiled module to `path`; the file is the emulator's own."""
-    if method_name != "forward":
-        raise RuntimeError(f"only the method forward can be exported, not '{method_name}'")
-    payload = _payload(
-        module, inputs, precision_policy, options.get("torch_executed_ops", ()), soc_version
-    )
-    _require_full(_engine.compiled_module(payload))
-    with open(path, "wb") as file:
-        file.write(payload)
 
 
 def finalize() -> None:
