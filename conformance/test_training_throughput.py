@@ -16,6 +16,7 @@ from plugins.checks.training_closure import (
     check_sum,
     check_warmup,
 )
+from plugins.checks.training_end import check_devices, check_same_software
 from plugins.checks.training_published import (
     check_epochs,
     check_evaluation_time,
@@ -26,6 +27,13 @@ from plugins.checks.training_published import (
 from plugins.checks.training_speed import check_not_slower, check_timers, floor_text, published_text
 
 pytestmark = pytest.mark.a100
+
+
+@pytest.mark.clause("training.device")
+def test_every_timed_rank_runs_on_the_device_that_is_claimed(timed_run, lane):
+    records = [rank.record for rank in timed_run.run.ranks]
+    check_devices([r["device"] for r in records], kind=lane.device.kind, name=lane.device.name)
+    check_same_software([r["versions"] for r in records], [r["flags"] for r in records])
 
 
 @pytest.mark.clause("training.p_core")

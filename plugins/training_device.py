@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -19,8 +20,8 @@ class TrainingDevice:
     capability: str = ""
 
     def is_a100(self) -> bool:
-        """Whether it is an A100, and a whole one."""
-        return "A100" in self.name and not a_slice(self.name)
+        """Whether it is an A100, and a whole one; an RTX A1000 is none."""
+        return bool(re.search(r"\bA100\b", self.name)) and not a_slice(self.name)
 
     @property
     def runtime(self) -> str:

@@ -143,7 +143,7 @@ def test_a_leak_of_little_an_iteration_is_found(leak):
 
 
 def test_a_handle_in_a_hundred_iterations_is_found():
-    failing(judge_growth, np.repeat([5, 6], [17, 3]), granule=0)
+    failing(judge_growth, np.repeat([5, 6], [14, 6]), granule=0)
 
 
 def test_two_readings_are_no_watch():

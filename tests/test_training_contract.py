@@ -56,6 +56,7 @@ def test_a_machine_is_found_by_its_cards_name():
     assert a100.peak("fp32", tf32=True) == 156e12
     assert a100.peak("amp", tf32=False) == a100.peak("fp16", tf32=True) == 312e12
     assert TRAINING.machine_of("x86_64 Linux") is None
+    assert TRAINING.machine_of("NVIDIA RTX A1000") is None
 
 
 def test_a_subject_is_found_by_its_id():

@@ -13,6 +13,7 @@ from plugins.training_device import TrainingDevice
         ("NVIDIA A100-SXM4-40GB", "NVIDIA A100-SXM4-40GB (40 GiB, sm_80)"),
         ("A100-PCIE-40GB", "NVIDIA A100-PCIE-40GB (40 GiB, sm_80)"),
         ("NVIDIA H200", "NVIDIA H200 (40 GiB, sm_80, not an A100)"),
+        ("NVIDIA RTX A1000", "NVIDIA RTX A1000 (40 GiB, sm_80, not an A100)"),
         (
             "NVIDIA A100-SXM4-40GB MIG 1g.5gb",
             "NVIDIA A100-SXM4-40GB MIG 1g.5gb (40 GiB, sm_80, a MIG slice, not an A100)",

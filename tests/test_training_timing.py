@@ -64,5 +64,11 @@ def test_a_timing_beside_a_neighbour_in_another_container_says_nothing(monkeypat
     lane = SimpleNamespace(contract=load_training(), device=SimpleNamespace(kind="cpu"))
     vars(lane).update(dict.fromkeys(("images", "held_out", "run"), nothing))
     lane.plans = lambda _: SimpleNamespace(timed=lambda *_: {})
-    with pytest.raises(Inconclusive, match="card 0 had 9000 MiB in use before the run; run again"):
+    lane.why_invalid = {}
+    said = "card 0 had 9000 MiB in use before the run; run again"
+    with pytest.raises(Inconclusive, match=said):
+        training_timing.timed_configuration(lane, "1x1-fp32")
+    # Asked again: the neighbour is gone, and the run is the one that it disturbed.
+    monkeypatch.setattr(training_timing.gpu, "state", lambda: {"gpus": [], "processes": []})
+    with pytest.raises(Inconclusive, match=said):
         training_timing.timed_configuration(lane, "1x1-fp32")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Optional
 
@@ -162,7 +163,8 @@ class Training:
 
     def machine_of(self, device: str) -> Optional[Machine]:
         """The class of a card by its full name; None for a card without declared peaks."""
-        return next((m for m in self.machine if m.name in device), None)
+        named = (m for m in self.machine if re.search(rf"\b{re.escape(m.name)}\b", device))
+        return next(named, None)
 
 
 def load_training(path=PATH) -> Training:
