@@ -36,7 +36,6 @@ OURS = Path(__file__).resolve().parent
 EMULATED_SIGN = "EMULATED = True"
 CARDS = OURS / "workers" / "cards.py"
 PROBE_SECONDS, CARDS_SECONDS = 30, 180
-ROLES = ("export", "infer", "train")
 GIVEN = {"coco": "coco_root", "weights": "weights", "all_images": "all_images"}
 Modules = dict[str, dict[str, str]]  # module -> its origin and version
 CARDS_NEEDED = {"cuda2": 2, "cuda8": 8, "cuda16": 8}
@@ -251,7 +250,7 @@ def _no_python(config: pytest.Config, role: str, why: str) -> str:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
     config = session.config
-    for role in ROLES:
+    for role in options.ROLES:
         why = config.stash[KEY].why_no_python(role)
         if why:
             options.refuse(config, _no_python(config, role, why))

@@ -15,6 +15,7 @@ import pytest
 from plugins import inputs
 
 COMMAND_LINE, INI, DEFAULT = "command line", "ini", "default"
+ROLES = ("export", "infer", "train")  # of workers; each may have a Python of its own
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ SETTINGS = (
             path="file",
             cure="give the path of a Python interpreter, or leave it empty",
         )
-        for role in ("export", "infer", "train")
+        for role in ROLES
     ),
 )
 
@@ -181,7 +182,7 @@ def get(config: pytest.Config, name: str) -> Any:
 
 
 def interpreter(config: pytest.Config, role: str) -> str:
-    """The Python that the workers of a role (export, infer, train) run in."""
+    """The Python that the workers of a role run in."""
     return str(get(config, f"interpreter_{role}") or sys.executable)
 
 

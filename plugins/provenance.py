@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from plugins import capability, machine
+from plugins import capability, machine, options
 
 PACKAGES = ("pytest", "pytest-benchmark", "numpy", "pycocotools", "hypothesis", "pillow")
 
@@ -28,7 +28,7 @@ def environment(config: pytest.Config) -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "workers": {
             role: {name: module["version"] for name, module in known.modules(role).items()}
-            for role in ("export", "infer", "train")
+            for role in options.ROLES
         },
         "system": machine.system(),
     }

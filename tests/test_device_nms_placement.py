@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.operators import DEVICE_CORPUS, SHIPPED, DeviceNms
+from fixtures.operators import DEVICE_CORPUS, DeviceNms
+from fixtures.subjects import SHIPPED
 from plugins import contracts
 from plugins.checks.compiled import check_placement
 from plugins.checks.device_nms import check_device_nms
