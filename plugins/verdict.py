@@ -30,6 +30,7 @@ from plugins.certificate import sha256
 from plugins.clauses import LEDGER, refuse_blocked
 from plugins.judgement import Judgement, Scope
 from plugins.ledger import Ledger
+from plugins.store import write_atomically
 from plugins.waivers import PATIENCE, WAIVERS, Waiver
 
 SCHEMA = 1
@@ -254,11 +255,9 @@ def shown(path: Path, root: Path) -> str:
 
 def _write(folder: Path, document: dict[str, Any]) -> None:
     """Write verdict.json, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / "verdict.json.part"
     text = json.dumps(_strict(document), indent=2, ensure_ascii=False, allow_nan=False)
-    draft.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")  # odd file names
-    os.replace(draft, folder / "verdict.json")
+    content = (text + "\n").encode("utf-8", "backslashreplace")  # odd file names
+    write_atomically(folder / "verdict.json", content)
 
 
 def _strict(value: Any) -> Any:

@@ -74,7 +74,7 @@ def test_a_certificate_that_cannot_be_written(lab, monkeypatch):
 
 def test_a_verdict_that_cannot_be_written_is_still_spoken(lab, monkeypatch):
     def full(folder, document):
-        raise OSError(28, "No space left on device", "verdict.json.part")
+        raise OSError(28, "No space left on device", "verdict.json")
 
     monkeypatch.setattr("plugins.verdict._write", full)
     lab.chapter(GOOD)
@@ -83,7 +83,7 @@ def test_a_verdict_that_cannot_be_written_is_still_spoken(lab, monkeypatch):
     result.stdout.fnmatch_lines(
         [
             "CONFORMANT",
-            "  red: verdict.json.part: No space left on device, at the end of the run; *",
+            "  red: verdict.json: No space left on device, at the end of the run; *",
         ]
     )
 
