@@ -51,7 +51,7 @@ def _seal(config: pytest.Config) -> Sealed:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     sealed = config.stash.get(SEALED, None)
     if sealed:
-        where = verdict.shown(sealed.folder, config.rootpath)
+        where = options.shown(sealed.folder, config.rootpath)
         terminalreporter.write_line(f"certificate: {where}, chain {sealed.chain}")
         for fault in sealed.faults:
             terminalreporter.write_line(f"  contradiction: {fault}", red=True)

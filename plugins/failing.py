@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from _pytest._code.code import ExceptionChainRepr, ReprEntry, ReprFileLocation, ReprTraceback
 
+from plugins import options
+
 
 def rendered(
     item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException] | None, lines: list[str]
@@ -20,7 +22,7 @@ def rendered(
     source = linecache.getline(str(path), number).strip()
     shown = [f"    {source}"] if source else []
     shown += [f"E   {line}" for line in lines]
-    where = ReprFileLocation(_relative(path, item.config.rootpath), number, f"in {function}")
+    where = ReprFileLocation(options.shown(path, item.config.rootpath), number, f"in {function}")
     entry = ReprEntry(shown, None, None, where, "short")
     crash = ReprFileLocation(str(path), number, "\n".join(lines))
     return ExceptionChainRepr([(ReprTraceback([entry], None, "short"), crash, None)])
@@ -38,7 +40,3 @@ def _own_place(
                 return path, frame.lineno + 1, frame.name
     path, number, _ = item.reportinfo()
     return Path(path), (number or 0) + 1, item.name
-
-
-def _relative(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if root in path.parents else str(path)

@@ -186,6 +186,11 @@ def interpreter(config: pytest.Config, role: str) -> str:
     return str(get(config, f"interpreter_{role}") or sys.executable)
 
 
+def shown(path: Path, root: Path) -> str:
+    """A path as a person reads it: relative where it lies in the house."""
+    return str(path.relative_to(root)) if root in path.parents else str(path)
+
+
 def refuse(config: pytest.Config, sentence: str) -> NoReturn:
     """End the run with a usage error (exit code 4) that the verdict will repeat."""
     config.stash[REFUSED] = sentence
@@ -280,6 +285,6 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def _shown(config: pytest.Config, value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(value)
-    if isinstance(value, Path) and config.rootpath in value.parents:
-        return str(value.relative_to(config.rootpath))
+    if isinstance(value, Path):
+        return shown(value, config.rootpath)
     return "on" if value is True else str(value)

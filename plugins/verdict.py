@@ -158,7 +158,7 @@ class Bookkeeper:
         for reason in [*verdict.reasons, *(f"red: {hole}" for hole in verdict.holes)]:
             terminalreporter.write_line(f"  {reason}")
         written = self.config.stash[RUN_DIR] / "verdict.json"
-        terminalreporter.write_line(f"written: {shown(written, self.config.rootpath)}")
+        terminalreporter.write_line(f"written: {options.shown(written, self.config.rootpath)}")
 
     def _document(self, exit_code: int) -> dict[str, Any]:
         verdict, rows = self.verdict
@@ -246,11 +246,6 @@ def _options(config: pytest.Config) -> dict[str, Any]:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-
-
-def shown(path: Path, root: Path) -> str:
-    """A path as a person reads it: relative where it lies in the house."""
-    return str(path.relative_to(root)) if root in path.parents else str(path)
 
 
 def _write(folder: Path, document: dict[str, Any]) -> None:

@@ -83,7 +83,3 @@ def test_a_failure_is_placed_in_the_test_else_in_its_fixture(tmp_path, frames, l
     path = where.partition(":")[0]
     assert (crash.path, crash.lineno) == (str(tmp_path / path), told.lineno)
     assert crash.message == "broken\n  because"
-
-
-def test_what_lies_outside_of_the_project_keeps_its_whole_path(tmp_path):
-    assert failing._relative(Path("/elsewhere/a.py"), tmp_path) == "/elsewhere/a.py"

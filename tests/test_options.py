@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+from plugins import options
 
 pytest_plugins = ["pytester", "tests.lab"]
 
@@ -153,6 +157,11 @@ def test_artifacts_go_where_the_user_says(lab):
     assert (lab.root / "elsewhere/runs/latest/verdict.json").is_file()
     assert (lab.root / "elsewhere/runs/latest/junit.xml").is_file()
     assert not (lab.root / ".artifacts").exists()
+
+
+def test_a_path_is_shown_from_the_house_where_it_lies_in_it():
+    assert options.shown(Path("/a/b/c"), Path("/a")) == "b/c"
+    assert options.shown(Path("/b/c"), Path("/a")) == "/b/c"
 
 
 def test_collecting_alone_leaves_no_run_behind(lab):

@@ -172,11 +172,6 @@ def test_a_clause_s_rate_is_said_where_it_is_known(run, monkeypatch):
     assert keeper.rates() == {"o.x": "0 of 9"}
 
 
-def test_a_path_is_shown_from_the_house_where_it_lies_in_it():
-    assert verdict.shown(Path("/a/b/c"), Path("/a")) == "b/c"
-    assert verdict.shown(Path("/b/c"), Path("/a")) == "/b/c"
-
-
 # --- what is shown ---
 
 

@@ -26,7 +26,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, Any]:
     if verdict.judged(config):
         try:
             path = write(config.stash[options.RUN_DIR], storage(config), golden(config.rootpath))
-            config.stash[SAID] = f"report: {verdict.shown(path, config.rootpath)}"
+            config.stash[SAID] = f"report: {options.shown(path, config.rootpath)}"
         except Exception as error:
             config.stash[SAID] = f"report: none, {type(error).__name__}: {error}"
     return result
