@@ -158,6 +158,13 @@ def test_both_ways_to_score_see_the_same_matches(images):
     assert scored.statistics["AR 1"] == pytest.approx(100.0)
 
 
+def test_a_class_that_is_never_found_has_an_ap_of_0_and_one_without_objects_none():
+    precision = np.zeros((2, 5, 3))
+    precision[:, :, 1], precision[0, :, 2] = -1, 0.5
+    found = Accuracy({}, precision, None).by_class
+    np.testing.assert_array_equal(found, [0, np.nan, 25])
+
+
 def test_precision_is_that_of_all_areas_and_of_a_hundred_detections(images):
     """Eleven false alarms stand before the one find of the first class."""
     late = np.tile([200.0, 200, 220, 220], (3, 12, 1))

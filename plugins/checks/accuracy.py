@@ -53,6 +53,11 @@ class Accuracy:
         """mAP@[.5:.95] in percent, unrounded."""
         return self.statistics["AP"]
 
+    @property
+    def by_class(self) -> np.ndarray:
+        """AP of each class (n,) in percent; NaN for a class without objects."""
+        return np.where(self.precision >= 0, 100 * self.precision, np.nan).mean((0, 1))
+
 
 def image_set(annotations: Path, folder: Path, limit: int = 0) -> ImageSet:
     """Read a set's image list; CheckFailure if files are missing, so that nothing shrinks it.
