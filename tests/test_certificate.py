@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import pytest
 
 from plugins import certificate
+from tests.certificates import CHAPTER, edit, faster, lose, move, redden, swap
 
 pytest_plugins = ["pytester", "tests.lab"]
-
-CHAPTER = """
-@pytest.mark.npu
-@pytest.mark.clause("throughput.fps")
-@pytest.mark.parametrize("subject", ["retinanet_shapes"])
-def test_fps(subject, benchmark, request, record_property):
-    from plugins import benchmark as instrument
-    clock = request.config.stash[instrument.CLOCK]
-    benchmark.pedantic(lambda: clock.advance(0.05), rounds=4, iterations=1)
-    figure = dict(name="compute", measured=20.0, unit="img/s", expected=">= 19 img/s", images=1)
-    record_property("figure", figure)
-
-@pytest.mark.clause("export.loads")
-@pytest.mark.parametrize("case", ["bus", "dog"])
-def test_loads(case, record_property):
-    record_property("hash", {"model of retinanet_shapes": MODEL, "image " + case: "22" * 32})
-
-@pytest.mark.clause("accuracy.map")
-@pytest.mark.requires("coco")
-def test_map(): pass
-
-@pytest.mark.clause("outputs.late")
-def test_late(): raise Inconclusive("too few images")
-"""
 
 
 def digest_of(path):
@@ -58,15 +34,6 @@ def folder(sealed, lab, tmp_path):
         shutil.copytree(lab.root / ".artifacts/runs/latest/certificate", kept)
         assert certificate.verify(kept) == []
     return shutil.copytree(kept, tmp_path / "copy")
-
-
-def edit(folder, change, name="verdict.json", seal=True):
-    """Change a JSON file of a certificate as somebody would who also mends the manifest."""
-    path = folder / name
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
-    return certificate.seal(folder) if seal else None
 
 
 def test_a_run_leaves_one_and_it_holds(folder):
@@ -126,12 +93,6 @@ def test_a_certificate_of_another_run_is_told_by_its_chain(folder):
 
 # What a careful hand would do: change something and mend every hash above it.
 def test_a_figure_that_its_raw_samples_do_not_give_is_found(folder):
-    def faster(verdict):
-        (test,) = (one for one in verdict["tests"] if one["clause"] == "throughput.fps")
-        test["figures"][0]["measured"] = 21.0
-        (row,) = (one for one in verdict["rows"] if one["clause"] == "throughput.fps")
-        row["measured"] = row["measured"].replace("20", "21")
-
     edit(folder, faster)
     (fault,) = certificate.verify(folder)
     assert fault == (
@@ -167,22 +128,11 @@ def test_a_word_that_the_tests_do_not_give_is_found(folder, field, value, how):
 
 
 def test_an_exit_code_that_the_tests_do_not_give_is_found(folder):
-    def broken(verdict):
-        verdict["books"]["overdue"] = ["accuracy.map: inconclusive for 40 days"]
-        verdict["holes"] = ["accuracy.map: inconclusive for 40 days"]
-
-    edit(folder, broken)
+    edit(folder, redden)
     assert certificate.verify(folder) == ["verdict.json: exit_code is 0, and the run was red"]
 
 
 def test_a_missing_case_is_found_by_the_must_run_list(folder):
-    def lose(verdict):
-        verdict["tests"] = [one for one in verdict["tests"] if one["case"] != "dog"]
-        verdict["counts"]["passed"] -= 1
-        (row,) = (one for one in verdict["rows"] if one["clause"] == "export.loads")
-        (kept,) = (one for one in verdict["tests"] if one["clause"] == "export.loads")
-        row.update(tests=1, outcome="passed", seconds=kept["seconds"])
-
     edit(folder, lose)
     (fault,) = certificate.verify(folder)
     assert "does not say that 1 test (export.loads (export, dog)) did not come to run" in fault
@@ -199,10 +149,7 @@ def test_an_outcome_that_junit_does_not_know_is_found(folder):
 
 
 def test_another_device_is_found(folder):
-    def elsewhere(verdict):
-        verdict["environment"]["lanes"]["npu"] = "Ascend310P3 (torch_aie 6.3.rc2)"
-
-    edit(folder, elsewhere)
+    edit(folder, move)
     faults = certificate.verify(folder)
     assert faults[0] == (
         "throughput.fps: retinanet_shapes: ran on emulated 310P3 (torch_aie emulator), and the lane"
@@ -239,10 +186,6 @@ def test_an_edited_environment_is_found(folder):
 
 
 def test_an_artifact_that_was_swapped_during_the_run_is_found(folder):
-    def swap(verdict):
-        test = next(one for one in verdict["tests"] if one["case"] == "dog")
-        test["hashes"]["model of retinanet_shapes"] = "33" * 32
-
     edit(folder, swap)
     (fault,) = certificate.verify(folder)
     assert fault.startswith("model of retinanet_shapes: changed during the run: sha256 ")

@@ -59,7 +59,11 @@ PLACES = (
         ("model file",),
         ("tests/faulty_models.py", "tests/fault_*.py", "tests/bite/models.py"),
     ),
-    Place("tests.bite.gate", ("gate",), ("tests/lab.py", "tests/bite/gate*.py")),
+    Place(
+        "tests.bite.gate",
+        ("gate",),
+        ("tests/lab.py", "tests/certificates.py", "tests/bite/gate*.py"),
+    ),
 )
 
 

@@ -11,7 +11,7 @@ from plugins import certificate
 from tests.bite.fault import Alarm
 from tests.bite.gate_rules import Seeds
 from tests.bite.project import Project, run
-from tests.test_certificate import CHAPTER, edit
+from tests.certificates import CHAPTER, edit, faster, lose, move, redden, swap
 
 SEEDS = Seeds()
 RULE = "gate.certificate"
@@ -67,12 +67,6 @@ def number_edited(project):
     "TR15",
 )
 def number_edited_with_care(project):
-    def faster(verdict):
-        (test,) = (one for one in verdict["tests"] if one["clause"] == "throughput.fps")
-        test["figures"][0]["measured"] = 21.0
-        (row,) = (one for one in verdict["rows"] if one["clause"] == "throughput.fps")
-        row["measured"] = row["measured"].replace("20", "21")
-
     return edited(project, faster)
 
 
@@ -96,10 +90,7 @@ def word_of_other_rules(project):
     "CI1",
 )
 def red_run_with_zero(project):
-    def red(verdict):
-        verdict["books"]["overdue"] = verdict["holes"] = ["accuracy.map: inconclusive for 40 days"]
-
-    return edited(project, red)
+    return edited(project, redden)
 
 
 @SEEDS.fault(
@@ -111,10 +102,6 @@ def red_run_with_zero(project):
     "CI15",
 )
 def artifact_swapped(project):
-    def swap(verdict):
-        test = next(one for one in verdict["tests"] if one["case"] == "dog")
-        test["hashes"]["model of retinanet_shapes"] = "33" * 32
-
     return edited(project, swap)
 
 
@@ -127,13 +114,6 @@ def artifact_swapped(project):
     "CI2",
 )
 def case_lost(project):
-    def lose(verdict):
-        verdict["tests"] = [one for one in verdict["tests"] if one["case"] != "dog"]
-        verdict["counts"]["passed"] -= 1
-        (row,) = (one for one in verdict["rows"] if one["clause"] == "export.loads")
-        (kept,) = (one for one in verdict["tests"] if one["clause"] == "export.loads")
-        row.update(tests=1, outcome="passed", seconds=kept["seconds"])
-
     return edited(project, lose)
 
 
@@ -146,10 +126,7 @@ def case_lost(project):
     "CI4",
 )
 def other_device(project):
-    def elsewhere(verdict):
-        verdict["environment"]["lanes"]["npu"] = "Ascend310P3 (torch_aie 6.3.rc2)"
-
-    return edited(project, elsewhere)
+    return edited(project, move)
 
 
 @SEEDS.fault(
