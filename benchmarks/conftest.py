@@ -5,10 +5,7 @@ A goal is looked at, never enforced: speed is compared here, correctness in test
 
 from __future__ import annotations
 
-import datetime
 import os
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -73,13 +70,12 @@ def pytest_terminal_summary(terminalreporter, config, exitstatus):
 
 
 def _provenance(config) -> dict:
-    versions = {"Python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    origin = machine.measured('make bench ARGS="--record"', *PACKAGES)
+    versions = {"Python": origin.pop("python"), **{name: origin.pop(name) for name in PACKAGES}}
     return {
-        "command": 'make bench ARGS="--record"',
-        "machine": f"{os.cpu_count()} x {machine.processor() or machine.machine()}",
+        **origin,
         "cores": os.cpu_count(),
         "load": round(config.stash[LOAD], 1),
         "priority": -os.nice(0),
         "versions": versions,
-        "date": datetime.date.today().isoformat(),
     }

@@ -172,16 +172,10 @@ def _child(*words: object) -> str:
 
 
 def _evidence(rows: list[dict]) -> dict:
-    import datetime
-    import os
-    import platform
+    from plugins import machine
 
     about = {
-        "command": "python -m benchmarks.growth",
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        "numpy": np.__version__,
+        **machine.measured("python -m benchmarks.growth", "numpy"),
         "detections per image": 100,
         "resamples": RESAMPLES,
     }

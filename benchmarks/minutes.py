@@ -7,10 +7,8 @@ from there to docs/performance.md.
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
-import platform
 import time
 from collections import Counter
 from collections.abc import Generator
@@ -89,11 +87,8 @@ class Minutes:
         rest = Counter({k: v for k, v in self.fixtures.items() if v >= DETAIL})
         return {
             "provenance": {
-                "command": f"pytest {' '.join(session.config.args)}",
-                "machine": f"{os.cpu_count()} x {machine.processor() or machine.machine()}",
-                "python": platform.python_version(),
+                **machine.measured(f"pytest {' '.join(session.config.args)}"),
                 "load": round(self.load, 1),
-                "date": datetime.date.today().isoformat(),
             },
             "cpu_s": round(spent(), 1),
             "wall_s": round(time.monotonic() - self.began, 1),

@@ -12,10 +12,7 @@ own part to the loss, found by giving it more weight. Both views are in one tabl
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +24,7 @@ sys.path.insert(0, str(HOUSE))
 
 from benchmarks import linear  # noqa: E402
 from benchmarks.seeded_devices import Device, World, devices  # noqa: E402
+from plugins import machine  # noqa: E402
 from plugins.checks.sequential import Look, decide  # noqa: E402
 from plugins.contracts import load_all  # noqa: E402
 
@@ -138,17 +136,8 @@ def page_rows(devices: Sequence[dict]) -> list[str]:
 
 
 def _provenance(given: argparse.Namespace) -> dict:
-    import torch
-
-    return {
-        "command": f"python -m benchmarks.operating --trials={given.trials} --linear={given.linear}",
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "images": IMAGES,
-    }
+    command = f"python -m benchmarks.operating --trials={given.trials} --linear={given.linear}"
+    return {**machine.measured(command, "torch", "numpy"), "images": IMAGES}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ worker reports to the clock of the run; pytest-benchmark reads that clock before
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -82,8 +81,7 @@ def _refuse_nothing_to_compare_with(config: pytest.Config, folder: Path) -> None
 def machine_class(config: pytest.Config) -> str:
     """What the times of a run belong to: its lanes' devices, and its processor, as stand-ins do."""
     known = capability.of(config)
-    processor = f"{os.cpu_count()} x {machine.processor() or machine.machine()}"
-    return f"{known.runtime()}; {known.training_runtime()}; {processor}"
+    return f"{known.runtime()}; {known.training_runtime()}; {machine.processors()}"
 
 
 def _storage(config: pytest.Config, folder: Path) -> Path:

@@ -237,7 +237,7 @@ def pytest_report_header(config: pytest.Config) -> str:
     npu, a100 = capabilities.runtime(), capabilities.training_runtime()
     if a100.startswith("cpu"):
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**30
-        a100 += f": {os.cpu_count()} x {machine.processor() or machine.machine()}, {memory} GiB"
+        a100 += f": {machine.processors()}, {memory} GiB"
     return f"lanes: npu runs on {npu}; a100 runs on {a100}"
 
 

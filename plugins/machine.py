@@ -1,4 +1,4 @@
-"""What lies below Python: machine, processor, and the versions of Ascend's driver, firmware and CANN.
+"""What figures come from: machine, processors, packages, and Ascend's driver, firmware and CANN.
 
 Read from the tools and files that know; empty where there is none. The tools are asked once a run.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import functools
 import hashlib
+import importlib.metadata
 import json
 import os
 import platform
@@ -33,6 +34,25 @@ TOOL_LIMIT_S = 30
 def today() -> datetime.date:
     """The date in UTC, because machines and containers of several time zones share their records."""
     return datetime.datetime.now(datetime.timezone.utc).date()
+
+
+def measured(command: str, *packages: str) -> dict[str, str]:
+    """Where figures come from: what measured them, on what, and when; no machine's name, no path."""
+    return {
+        "command": command,
+        "machine": f"{machine()}, {processors()}",
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+        "date": today().isoformat(),
+    }
+
+
+def version(package: str) -> str:
+    """The version of a package that is installed here."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
 
 
 def system() -> dict[str, str]:
@@ -73,6 +93,11 @@ def processor() -> str:
     """The processor's name; float32 sums are cut in other places on another one."""
     found = _found(Path("/proc/cpuinfo"), r"^model name\s*:\s*(.+)$")
     return found or platform.processor()
+
+
+def processors() -> str:
+    """How many there are, and of which name: "2 x AMD EPYC"."""
+    return f"{os.cpu_count()} x {processor() or machine()}"
 
 
 def driver() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import subprocess
 import sys
@@ -25,7 +24,7 @@ def environment(config: pytest.Config) -> dict[str, Any]:
     versions = {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: machine.version(name) for name in PACKAGES},
         "workers": {
             role: {name: module["version"] for name, module in known.modules(role).items()}
             for role in options.ROLES
@@ -41,13 +40,6 @@ def environment(config: pytest.Config) -> dict[str, Any]:
         },
         "lanes": {"npu": known.runtime(), "a100": known.training_runtime()},
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "absent"
 
 
 def suite_version(root: Path) -> str:

@@ -9,11 +9,8 @@ golden/evidence/sensitivity.json and exits with 1 where a contract's `caught` sa
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import math
-import os
-import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,20 +123,10 @@ def main(words: Sequence[str]) -> int:
 
 
 def _write(tables: Mapping[str, Any]) -> None:
-    content = {"schema": 1, "provenance": provenance(), "tolerances": tables}
+    origin = machine.measured("python -m tests.sensitivity --whole")
+    content = {"schema": 1, "provenance": origin, "tolerances": tables}
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    FILE.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(FILE, text.encode("utf-8"))
-
-
-def provenance() -> dict[str, str]:
-    """Where the figures come from; nothing in it names a machine or a path."""
-    return {
-        "command": "python -m tests.sensitivity --whole",
-        "machine": f"{machine.machine()}, {machine.processor()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        "date": datetime.date.today().isoformat(),
-    }
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,26 @@ def test_a_processor_has_a_name_where_nothing_lists_it(monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "_found", lambda path, pattern: "Kunpeng")
     assert machine.processor() == "Kunpeng"
     assert machine.machine() == " ".join(os.uname()[k] for k in (4, 0))
+
+
+def test_figures_say_what_measured_them_on_what_and_when(monkeypatch):
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(machine, "machine", lambda: "x86 Linux")
+    monkeypatch.setattr(machine, "processor", lambda: "Xeon")
+    assert machine.measured("make bite", "pytest", "no-such-package") == {
+        "command": "make bite",
+        "machine": "x86 Linux, 2 x Xeon",
+        "python": platform.python_version(),
+        "pytest": pytest.__version__,
+        "no-such-package": "absent",
+        "date": machine.today().isoformat(),
+    }
+
+
+def test_processors_without_a_name_go_by_the_machine_class(monkeypatch):
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(machine, "processor", lambda: "")
+    assert machine.processors() == f"2 x {machine.machine()}"
 
 
 def test_all_after_a_runtimes_name_is_its_version():

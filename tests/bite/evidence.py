@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
 import json
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,7 +23,7 @@ def write(
     twins = [_twin(row, found[row], scores[row]) for row in rows if row.twin]
     content = {
         "schema": SCHEMA,
-        "provenance": provenance(),
+        "provenance": machine.measured("make bite", "torch", "torchvision"),
         "counts": _counts(faults, twins),
         "catalogue": [_kind(kind, faults) for kind in KINDS],
         "inexpressible": [
@@ -38,28 +34,8 @@ def write(
         "faults": sorted(faults, key=lambda one: one["id"]),
     }
     text = json.dumps(content, indent=1, ensure_ascii=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, (text + "\n").encode("utf-8"))
     return path
-
-
-def provenance() -> dict:
-    """Where the figures come from; nothing in it names a machine or a path."""
-    return {
-        "command": "make bite",
-        "machine": f"{machine.machine()}, {machine.processor()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        "torch": _version("torch"),
-        "torchvision": _version("torchvision"),
-        "date": datetime.date.today().isoformat(),
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "absent"
 
 
 def _fault(row: Row, result: Mapping, score: Score) -> dict:

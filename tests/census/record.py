@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import os
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +26,6 @@ def write(path: Path, rows: Sequence[dict]) -> None:
         "clauses": clauses(rows),
     }
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode("utf-8"))
 
 
@@ -81,14 +77,11 @@ def _noise(rows: Sequence[dict]) -> dict[str, float]:
 
 
 def provenance(rows: Sequence[dict]) -> dict:
-    """Where the figures come from; nothing in it names a machine or a path."""
+    """Where the figures come from, the time that they took, and what else was running."""
     seconds = sum(row["seconds"] for row in rows)
     return {
-        "command": "make census",
-        "machine": f"{machine.machine()}, {machine.processor()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
+        **machine.measured("make census"),
         "torch": sorted({row["torch"] for row in rows}),
-        "date": datetime.date.today().isoformat(),
         "minutes": round(seconds / 60),
         "load": round(max((row.get("load", 0.0) for row in rows), default=0.0)),
     }

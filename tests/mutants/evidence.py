@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import os
-import platform
-from importlib import metadata
 from pathlib import Path
 
+from plugins import machine
 from tests.mutants.record import Equivalent, Record
 from tests.mutants.source import Mutant, Source
 
@@ -90,13 +87,8 @@ def _line(total: dict) -> str:
 
 
 def write(path: Path, found: dict, words: list[str]) -> None:
-    provenance = {
-        "command": " ".join(["python -m tests.mutants", *words]),
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in ("pytest", "numpy", "hypothesis")},
-    }
+    command = " ".join(["python -m tests.mutants", *words])
+    provenance = machine.measured(command, "pytest", "numpy", "hypothesis")
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {"provenance": provenance, **found}
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
