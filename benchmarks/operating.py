@@ -98,7 +98,8 @@ def _trial(world: World, device: Device, looks, asked, seed: int) -> tuple[str, 
     """The verdict on images drawn by a seed, and how many there were."""
     random = np.random.RandomState([seed, 2026])
     drawn = random.randint(0, device.images, looks[-1].images)
-    lost = np.flatnonzero(random.rand(len(drawn)) < device.blind)
+    blind = np.broadcast_to(device.blind, device.images)[drawn]
+    lost = np.flatnonzero(random.rand(len(drawn)) < blind)
     plan = {"resamples": asked.paired.resamples, "seed": asked.paired.seed}
 
     def matched(count: int):

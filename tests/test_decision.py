@@ -83,7 +83,7 @@ def ask(tmp_path, monkeypatch):
         moved = table + np.array([0, move, move, 0, 0, 0, 0])
         tables = {name: {i: padded(t, i) for i in ids} for name, t in zip(BOTH, (moved, table))}
         subject = Subject(tables, emulated=True)
-        asked = Accuracy("plain", 40, 20.0, 1.0, None, "chosen for this", PLAN)
+        asked = Accuracy("plain", 40, 20.0, 1.0, "chosen for this", PLAN)
         monkeypatch.setattr(fixture, "CHUNK", 10)
         monkeypatch.setattr(fixture, "check_loads", lambda subject: None)
         monkeypatch.setattr(fixture, "file_digest", str)
