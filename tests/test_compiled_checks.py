@@ -10,6 +10,7 @@ from plugins.checks.compiled import (
     check_refused,
     check_runtime,
     check_versions,
+    version_differences,
 )
 from plugins.contracts.operators import Version
 from plugins.failure import CheckFailure
@@ -62,6 +63,16 @@ def test_a_lane_that_runs_on_something_else_fails(real, expected, actual):
 
 def test_versions_are_compared_without_build_marks_and_case():
     check_versions({"torch": "2.0.1+cpu", "CANN": "7.0.rc1"}, DECLARED, strict=True)
+
+
+@pytest.mark.parametrize("same", ["6.3.rc2", "6.3rc2", "6.3-RC2", "6.3_rc2"])
+def test_a_pre_release_is_the_same_with_and_without_its_separator(same):
+    check_versions({"torch_aie": same}, [Version("torch_aie", "6.3.rc2", "package")], strict=True)
+
+
+@pytest.mark.parametrize("other", ["6.3.rc1", "6.3rc20", "6.3", "6.3.2", "63rc2", "6.3.b2"])
+def test_another_pre_release_is_another_version(other):
+    assert version_differences({"torch_aie": other}, [Version("torch_aie", "6.3.rc2", "package")])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from plugins.failure import CheckFailure
@@ -79,5 +80,8 @@ def version_differences(observed: Mapping[str, str], declared: Sequence) -> list
 
 
 def _plain(version) -> str:
-    """Without build marks and case: 2.0.1+cpu is 2.0.1, 7.0.RC1 is 7.0.rc1."""
-    return (version or "").partition("+")[0].lower()
+    """Without build marks and case: 2.0.1+cpu is 2.0.1, 7.0.RC1 is 7.0rc1.
+
+    A package's metadata drop the separator of a pre-release (PEP 440): 6.3.rc2 becomes 6.3rc2.
+    """
+    return re.sub(r"[._-](?=(a|b|rc)\d)", "", (version or "").partition("+")[0].lower())
