@@ -7,8 +7,8 @@ from plugins.checks.compiled import check_runtime, check_versions
 
 @pytest.mark.npu
 @pytest.mark.clause("environment.runtime")
-def test_the_lane_runs_on_what_it_claims(runtime_versions, real_npu):
-    check_runtime(runtime_versions, real=real_npu)
+def test_the_lane_runs_on_what_it_claims(runtime_versions, npu_runtime, real_npu):
+    check_runtime(runtime_versions, npu_runtime, real=real_npu)
 
 
 @pytest.mark.npu

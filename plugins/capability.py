@@ -31,7 +31,7 @@ VOCABULARY = {
     "export_env": "torch 1.10 in the export interpreter, as the source exports",
 }
 MODULES = ("torch", "torchvision", "torch_aie", "mindietorch", "torch_npu", "detectron2")
-AIE_MODULES = ("torch_aie", "mindietorch")
+AIE_MODULES = ("mindietorch", "torch_aie")  # the worker binds the first that is there
 OURS = Path(__file__).resolve().parent
 EMULATED_SIGN = "EMULATED = True"
 CARDS = OURS / "workers" / "cards.py"

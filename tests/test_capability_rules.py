@@ -90,11 +90,17 @@ def test_a_310p_with_its_module_is_the_npu(machine, name, tmp_path):
     assert machine(modules=infer).runtime() == f"Ascend310P3 ({name} of unknown version)"
 
 
+def test_of_two_modules_the_one_that_the_worker_binds_is_named(machine, tmp_path):
+    (tmp_path / "__init__.py").touch()
+    both = {name: module("1", str(tmp_path / "__init__.py")) for name in capability.MODULES}
+    assert machine(modules={"/infer/python": both}).runtime() == "Ascend310P3 (mindietorch 1)"
+
+
 def test_an_emulated_module_is_no_npu(machine, tmp_path):
     origin = tmp_path / "__init__.py"
     origin.write_text("EMULATED = True\n")
     found = machine(modules={"/infer/python": {"torch_aie": module("1", str(origin))}})
-    assert found.why("npu") == "/infer/python has no torch_aie or mindietorch (interpreter_infer)"
+    assert found.why("npu") == "/infer/python has no mindietorch or torch_aie (interpreter_infer)"
     assert found.runtime() == "emulated 310P3 (torch_aie emulator)"
 
 

@@ -42,23 +42,33 @@ def test_a_call_that_must_not_work_is_refused_or_fails_the_check():
         check_refused("", "an input of another size")
 
 
+CLAIMED = "Ascend310P3 (torch_aie 6.3.rc2)"
+
+
 @pytest.mark.parametrize("real", [True, False])
 def test_a_lane_runs_on_what_it_claims(real):
-    check_runtime({"emulated": not real, "runtime": "torch_aie 6.3"}, real=real)
+    check_runtime({"emulated": not real, "runtime": "torch_aie 6.3"}, CLAIMED, real=real)
 
 
 @pytest.mark.parametrize(
     ("real", "expected", "actual"),
     [
-        (True, "a real NPU", "the emulator: torch_aie 6.3"),
-        (False, "the emulator", "a real NPU: torch_aie 6.3"),
+        (True, f"a real NPU: {CLAIMED}", "the emulator: torch_aie 6.3"),
+        (False, f"the emulator: {CLAIMED}", "a real NPU: torch_aie 6.3"),
     ],
 )
 def test_a_lane_that_runs_on_something_else_fails(real, expected, actual):
     with pytest.raises(CheckFailure) as failure:
-        check_runtime({"emulated": real, "runtime": "torch_aie 6.3"}, real=real)
+        check_runtime({"emulated": real, "runtime": "torch_aie 6.3"}, CLAIMED, real=real)
     assert failure.value.what == "the lane does not run on what it claims"
     assert (failure.value.expected, failure.value.actual) == (expected, actual)
+
+
+def test_a_lane_that_runs_on_another_module_than_it_claims_fails():
+    with pytest.raises(CheckFailure, match="^the lane does not run on what it claims") as failure:
+        check_runtime({"emulated": False, "runtime": "mindietorch 1.0"}, CLAIMED, real=True)
+    assert failure.value.expected == f"a real NPU: {CLAIMED}"
+    assert failure.value.actual == "a real NPU: mindietorch 1.0"
 
 
 def test_versions_are_compared_without_build_marks_and_case():

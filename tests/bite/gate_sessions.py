@@ -61,7 +61,7 @@ def other_chip(project):
     "emulator_for_device",
     "the emulator lies where torch_aie should",
     "gate.usage",
-    "has no torch_aie",
+    "torch_aie (interpreter_infer)",
     "CI4",
 )
 def emulator_for_device(project):
