@@ -173,7 +173,9 @@ def test_the_artifacts_take_turns_in_a_worker_of_their_own(monkeypatch, tmp_path
     monkeypatch.setattr(interleaved, "Subject", made)
     (tmp_path / "o.ts").write_bytes(b"old")
     file = tmp_path / "o.ts"
-    found = interleaved.quads(judged, file, [], process=0, warmup=0, quads=2, steps=2)
+    found = interleaved.quads(
+        judged, file, [], process=0, warmup=0, quads=2, steps=2, done=lambda: told.append("done")
+    )
     assert lab.hashes == {
         "model of toy": "the judged",
         "what toy is compared with": hashlib.sha256(b"old").hexdigest(),
@@ -181,7 +183,7 @@ def test_the_artifacts_take_turns_in_a_worker_of_their_own(monkeypatch, tmp_path
     assert told == [
         *("open new", "open old"),
         *(2 * (["old"] * 2 + ["new"] * 4 + ["old"] * 2)),
-        "closed",
+        *("done", "closed"),
     ]
     np.testing.assert_array_equal(found, np.tile([1.0, 2.0], (2, 4, 1)))
 

@@ -157,8 +157,9 @@ def npu_smi(tmp_path, monkeypatch):
 def test_the_state_of_a_card_is_asked_by_its_own_numbers(npu_smi):
     """npu-smi numbers cards and chips, torch_aie the logic ids: 2 is chip 0 of card 8 here."""
     assert npus.numbers() == [0, 1, 2]
-    assert npus.state(2) == {"usage": 40, "clock": 960, "rated": 1080}
-    assert npus.state(1) == {}
+    assert npus.state(*npus.place(2)) == {"usage": 40, "clock": 960, "rated": 1080}
+    assert npus.state(*npus.place(1)) == {}
+    assert npus.place(7) == ("7", "0")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_the_state_of_a_card_is_asked_by_its_own_numbers(npu_smi):
 def test_numbers_count_the_cards_that_cann_shows(npu_smi, monkeypatch, named, numbers, ours):
     monkeypatch.setenv("ASCEND_RT_VISIBLE_DEVICES", named)
     assert npus.numbers() == numbers
-    assert npus.state(ours) == {"usage": 40, "clock": 960, "rated": 1080}
+    assert npus.state(*npus.place(ours)) == {"usage": 40, "clock": 960, "rated": 1080}
 
 
 @pytest.mark.parametrize(
@@ -178,8 +179,10 @@ def test_numbers_count_the_cards_that_cann_shows(npu_smi, monkeypatch, named, nu
         ({"usage": 0}, [{"clock": 1080, "rated": 1080}] * 3, ""),
         ({"usage": 0, "clock": 100}, [{"clock": 1080}] * 2, ""),
         ({"usage": 40}, [], "40 % of the card's cores were in use before the first step"),
-        ({}, [{"clock": 1080}, {"clock": 960}], "the card's clock changed from 1080 to 960 MHz"),
-        ({}, [{"rated": 1080}, {"rated": 900}], "the card's rated clock changed from 1080 to 900 "),
+        ({}, [{"clock": 1080}, {"clock": 960}], "the card's clock fell from 1080 to 960 MHz"),
+        ({}, [{"rated": 1080}, {"rated": 900}], "the card's rated clock fell from 1080 to 900 MHz"),
+        ({}, [{"clock": 300}, {"clock": 960}, {"clock": 1080}], ""),  # five steps, then 200
+        ({}, [{"clock": 9}, {"clock": 10}, {"clock": 9}], "the card's clock fell from 10 to 9 MHz"),
     ],
 )
 def test_a_card_that_is_shared_or_slowed_disturbs(before, after, why):

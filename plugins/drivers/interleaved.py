@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Callable
 
 import numpy as np
 
@@ -22,13 +23,15 @@ def quads(
     warmup: int,
     quads: int,
     steps: int,
+    done: Callable[[], None],
 ) -> np.ndarray:
     """(quads, 4, steps) seconds of compute on the device, in a process that ends afterwards.
 
     Args:
         old: the file to compare with; the new one is the subject's own.
         pictures: the images that the steps take turns with; each block begins with the first.
-        process: its number, for the log.
+        process: its number, for the log. done: is called right after the last step, while the process
+            still holds the card.
     """
     new = subject.beside(f"against{process}", subject.lab.npu)
     both = {"new": new, "old": Subject(new.contract, new.lab.unrecorded(), given=old)}
@@ -43,6 +46,8 @@ def quads(
         def block(name: str) -> list[float]:
             return [both[name].runs.step("aie", turn)[COMPUTE] for turn in range(steps)]
 
-        return np.array([[block(name) for name in ORDER] for _ in range(quads)])
+        found = np.array([[block(name) for name in ORDER] for _ in range(quads)])
+        done()
+        return found
     finally:
         new.lab.close()

@@ -62,9 +62,13 @@ def _told(*arguments: str) -> str:
         return ""
 
 
-def state(number: int) -> dict[str, int]:
+def place(number: int) -> tuple[str, str]:
+    """NPU and chip of a card; asked before any step, so that `state` can be read right after one."""
+    return _places().get(number, (str(number), "0"))
+
+
+def state(npu: str, chip: str) -> dict[str, int]:
     """Usage in %, clock and rated clock in MHz of a card, as far as npu-smi tells them."""
-    npu, chip = _places().get(number, (str(number), "0"))
     text = _told("-t", "common", "-i", npu, "-c", chip)
     found = {name: pattern.search(text) for name, pattern in STATE.items()}
     return {name: int(match.group(1)) for name, match in found.items() if match}
@@ -73,18 +77,19 @@ def state(number: int) -> dict[str, int]:
 def disturbance(before: dict[str, int], *after: dict[str, int], idle: float) -> str:
     """Why times between these states of a card say nothing; empty where they may count.
 
-    Somebody used it before the first step, or its clock was another one after a later block of steps
-    than after the first: it was throttled, or set anew. What a card always does is no disturbance.
+    Somebody used it before the first step, or its clock fell from one block of steps to a later one: it
+    was throttled, or set anew. A clock that rises has only met more work: the blocks are of unlike length.
 
     Args:
-        after: right after blocks of steps, at like moments. idle: usage in % that is nobody's.
+        after: right after blocks of steps. idle: usage in % that is nobody's.
     """
     if before.get("usage", 0) > idle:
         return f"{before['usage']} % of the card's cores were in use before the first step"
     for name, what in (("clock", "clock"), ("rated", "rated clock")):
-        seen = sorted({one[name] for one in after if name in one})
-        if len(seen) > 1:
-            return f"the card's {what} changed from {seen[-1]} to {seen[0]} MHz"
+        seen = [one[name] for one in after if name in one]
+        for earlier, later in zip(seen, seen[1:]):
+            if later < earlier:
+                return f"the card's {what} fell from {earlier} to {later} MHz"
     return ""
 
 
