@@ -69,7 +69,7 @@ def test_an_image_that_a_card_loses_is_an_error():
 
 @pytest.mark.parametrize("cause", [LabError, KeyboardInterrupt])
 def test_where_one_card_fails_no_other_is_waited_for(cause):
-    ended = threading.Event()
+    ended, roles = threading.Event(), []
 
     def fails(backend, paths):
         raise cause("card 0 is gone")
@@ -80,10 +80,22 @@ def test_where_one_card_fails_no_other_is_waited_for(cause):
 
     cards = npus.Cards(Card(), [0, 1])
     for one, detect in zip(cards.subjects, (fails, hangs)):
-        one.runs.detect, one.lab.kill = detect, ended.set
+        one.runs.detect = detect
+        one.lab.kill = lambda role: roles.append(role) or ended.set()
     with pytest.raises(cause, match="card 0 is gone"):
         cards.detect(PATHS)
-    assert ended.is_set()
+    assert roles == ["infer", "infer"]
+
+
+def test_a_card_that_fails_leaves_the_session_s_other_workers_alone(tmp_path):
+    ended = []
+    lab = Lab(interpreters={}, artifacts=tmp_path, run=tmp_path)
+    lab._workers = {
+        role: SimpleNamespace(kill=lambda role=role: ended.append(role))
+        for role in ("export", "infer", "device_nms", "ops")
+    }
+    lab.kill("infer")
+    assert ended == ["infer"]
 
 
 def test_one_card_is_asked_in_the_thread_that_ctrl_c_reaches():

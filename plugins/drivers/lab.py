@@ -88,10 +88,9 @@ class Lab:
         """Keep the SHA-256 of what is judged, or judged with, for the certificate of the run."""
         self.hashes[name] = digest
 
-    def kill(self) -> None:
-        """End the workers of this place in the middle of what they do; who waits for them is told."""
-        for worker in self._workers.values():
-            worker.kill()
+    def kill(self, role: str) -> None:
+        """End a role's worker in the middle of what it does; who waits for it is told."""
+        self.worker(role).kill()
 
     def close(self) -> None:
         """End every worker."""

@@ -101,7 +101,7 @@ def _each(jobs: Sequence[tuple[Subject, list[Path]]]) -> list[dict[str, np.ndarr
             return [job.result() for job in waiting]
         except BaseException:
             for one, _ in jobs:
-                one.lab.kill()
+                one.lab.kill("infer")  # the lab may be the session's own: others go on
             raise
 
 

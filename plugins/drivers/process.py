@@ -74,6 +74,7 @@ class Worker:
     ) -> None:
         self.role, self.python, self.log, self.env = role, python, Path(log), dict(env or {})
         self._process: Optional[subprocess.Popen] = None
+        self._killed: Optional[subprocess.Popen] = None
         self._turn = threading.Lock()
 
     def __enter__(self) -> Worker:
@@ -92,6 +93,8 @@ class Worker:
             WorkerCrashed, WorkerTimeout: the process is gone, and the message names its log.
         """
         with self._turn:
+            if self._process is not None and self._process is self._killed:
+                self._reap()  # by us, while nobody waited for it
             if self._process is None:
                 self._start()
             request = ({"op": op, "args": args}, arrays or {})
@@ -208,9 +211,15 @@ class Worker:
         )
 
     def kill(self) -> None:
-        """Kill the child's process group, which outlives a child that has started others."""
+        """Kill the child's process group, which outlives a child that has started others.
+
+        Whoever waits for an answer is told. Where nobody does, the next call starts another child; one
+        that had ended by itself is still told as a crash.
+        """
         process = self._process
         if process is not None:
+            if process.poll() is None:
+                self._killed = process
             try:
                 os.killpg(process.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
