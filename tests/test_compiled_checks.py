@@ -36,6 +36,12 @@ def test_operators_that_fell_back_are_counted_and_named():
     assert failure.value.worst == ["aten::exp: 1", "aten::topk: 2"]
 
 
+def test_an_operator_that_falls_back_at_one_size_is_told_with_the_size():
+    with pytest.raises(CheckFailure) as failure:
+        check_placement({"aten::topk": 2}, [], side=1344)
+    assert failure.value.actual == "2 nodes of 1 operators are not compiled at 1344x1344"
+
+
 def test_a_call_that_must_not_work_is_refused_or_fails_the_check():
     check_refused("shape mismatch", "an input of another size")
     with pytest.raises(CheckFailure, match="^an input of another size is accepted"):

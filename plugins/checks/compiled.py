@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Optional
 
 from plugins.failure import CheckFailure
 
 UNKNOWN = "unknown"  # a release that does not let its own Input be read
 
 
-def check_placement(left_in_torch: Mapping[str, int], allowed: Sequence[str]) -> None:
-    """Nothing runs in torch that the contract does not allow to."""
+def check_placement(
+    left_in_torch: Mapping[str, int], allowed: Sequence[str], side: Optional[int] = None
+) -> None:
+    """Nothing runs in torch that the contract does not allow to.
+
+    Args:
+        side: of the input that it was compiled for, where it has one.
+    """
     fallen = {name: count for name, count in left_in_torch.items() if name not in allowed}
     if fallen:
         raise CheckFailure(
             "operators fell back to torch",
             expected=f"in torch: {', '.join(allowed) or 'nothing'}",
-            actual=f"{sum(fallen.values())} nodes of {len(fallen)} operators are not compiled",
+            actual=f"{sum(fallen.values())} nodes of {len(fallen)} operators are not compiled"
+            + (f" at {side}x{side}" if side else ""),
             worst=[f"{name}: {count}" for name, count in sorted(fallen.items())],
         )
 
