@@ -13,6 +13,7 @@ from plugins.checks.comparison import NEW, check_no_slower, compare, interval
 from plugins.checks.throughput import steps_needed, tail, tail_text
 from plugins.contracts import Comparison, load_all
 from plugins.drivers import interleaved
+from plugins.drivers.cache import file_digest
 from plugins.drivers.lab import Lab
 from plugins.failure import CheckFailure, Inconclusive
 
@@ -149,6 +150,7 @@ class Equipment:
         self.told.append("closed")
 
     unrecorded = Lab.unrecorded
+    digest_of = staticmethod(file_digest)
 
 
 def test_the_artifacts_take_turns_in_a_worker_of_their_own(monkeypatch, tmp_path):

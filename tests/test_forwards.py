@@ -16,7 +16,7 @@ import pytest
 
 from plugins import contracts
 from plugins.drivers import forwards
-from plugins.drivers.cache import Cache
+from plugins.drivers.cache import Cache, file_digest
 from plugins.drivers.forwards import kept
 from plugins.drivers.process import WorkerFailed
 from plugins.failure import LabError
@@ -35,7 +35,7 @@ class Subject:
         for path in self.files.values():
             path.write_text(path.name)
         cache = Cache(folder / "cache", self.told.append)
-        self.lab = SimpleNamespace(cache=cache, call=self.call)
+        self.lab = SimpleNamespace(cache=cache, call=self.call, digest_of=file_digest)
         self.lab.library = lambda role: str(self.files["library.so"])
 
     def call(self, role, op, library):

@@ -54,7 +54,8 @@ def worker_identity(subject: Subject) -> dict:
 def _of_model(subject: Subject, backend: str, side: int) -> list:
     contract = subject.contract
     options = contract.compile.options() if backend == "aie" else {}
-    files = [subject.model(), Path(subject.lab.library("infer"))]
-    files += sorted(Path(__file__).parent.glob("*.py"))
+    opened = [subject.model(), Path(subject.lab.library("infer"))]
+    ours = sorted(Path(__file__).parent.glob("*.py"))
     rule = [contract.input.shape(side), contract.input.preprocess(side)]
-    return [backend, digest(options), rule, *map(file_digest, files)]
+    digests = [*map(subject.lab.digest_of, opened), *map(file_digest, ours)]
+    return [backend, digest(options), rule, *digests]

@@ -7,7 +7,6 @@ from typing import Callable
 
 import numpy as np
 
-from plugins.drivers.cache import file_digest
 from plugins.drivers.subject import Subject
 
 ORDER = ("old", "new", "new", "old")
@@ -35,7 +34,7 @@ def quads(
     """
     new = subject.beside(f"against{process}", subject.lab.npu)
     both = {"new": new, "old": Subject(new.contract, new.lab.unrecorded(), given=old)}
-    subject.lab.record(f"what {subject.id} is compared with", file_digest(old))
+    subject.lab.record(f"what {subject.id} is compared with", subject.lab.digest_of(old))
     try:
         for one in both.values():
             one.runs.open("aie", one.contract.input.sizes[0].side)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import sys
 from pathlib import Path
 from typing import Callable
@@ -10,6 +11,7 @@ from typing import Callable
 from plugins.drivers.cache import Cache, file_digest
 from plugins.drivers.ops_library import ensure_library
 from plugins.drivers.process import Reply, Worker
+from plugins.failure import LabError
 
 # Operators are judged where they infer; checkpoints are made where models are exported.
 SAME_AS = {"ops": "infer", "device_nms": "infer", "shapes_training": "export"}
@@ -39,6 +41,7 @@ class Lab:
         self.cache = Cache(Path(artifacts) / "cache", tell)
         self.npu, self._place, self._beside = npu, "", []
         self.hashes: dict[str, str] = {}
+        self._files: dict[Path, tuple[list[int], str]] = {}
         self._workers: dict[str, Worker] = {}
         self._libraries: dict[str, str] = {}
 
@@ -68,8 +71,33 @@ class Lab:
         return other
 
     def call(self, role: str, op: str, **arguments: object) -> Reply:
-        """One operation of a role's worker."""
-        return self.worker(role).call(op, **arguments)
+        """One operation of a role's worker; a LabError where a file was not what it is known by."""
+        try:
+            return self.worker(role).call(op, **arguments)
+        finally:
+            self.check_unchanged()
+
+    def digest_of(self, path: Path) -> str:
+        """SHA-256 of a file that is judged, or judged with: one for the whole session."""
+        path = Path(path)
+        if path not in self._files:
+            self._files[path] = _stamp(path), file_digest(path)
+        return self._files[path][1]
+
+    def check_unchanged(self) -> None:
+        """A LabError once a file of `digest_of` holds something else: what workers opened is unsure."""
+        for path, (stamp, sha) in list(self._files.items()):
+            try:
+                now = _stamp(path)
+                found = sha if now == stamp else file_digest(path)
+            except OSError:
+                now, found = [], "none"
+            if found != sha:
+                raise LabError(
+                    f"{path}: changed during the run: sha256 {sha[:12]}, then {found[:12]}; a run "
+                    "judges one file: run again, and leave it as it is meanwhile"
+                )
+            self._files[path] = now, sha
 
     def python(self, role: str) -> str:
         """The interpreter of a role."""
@@ -81,7 +109,7 @@ class Lab:
             log = self.run / "workers" / f"build-{role}.log"
             library = ensure_library(self.python(role), log=log, tell=self.tell)
             self._libraries[role] = str(library)
-            self.record(f"operators of {role}", file_digest(library))
+            self.record(f"operators of {role}", self.digest_of(library))
         return self._libraries[role]
 
     def record(self, name: str, digest: str) -> None:
@@ -100,3 +128,9 @@ class Lab:
             worker.close()
         for lab in (self, *self._beside):
             lab._workers.clear()
+
+
+def _stamp(path: Path) -> list[int]:
+    """What cannot stay the same when a file is written to or replaced."""
+    found = os.stat(path)
+    return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]

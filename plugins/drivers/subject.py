@@ -77,7 +77,7 @@ class Subject:
 
     def _model(self) -> Path:
         path = self.given or self.export(self.contract.input.sizes[0].side, "zeros")
-        self.lab.record(f"model of {self.id}", file_digest(path))
+        self.lab.record(f"model of {self.id}", self.lab.digest_of(path))
         return path
 
     def export(self, side: int, trace_with: str, source: str = "rebuilt") -> Path:
@@ -115,7 +115,7 @@ class Subject:
         missing = [f for f in files if not Path(f).is_file()]
         if missing:
             raise LabError(f"{missing[0]}: no such weights file; restore it from version control")
-        digests = {Path(file).name: file_digest(Path(file)) for file in files}
+        digests = {Path(file).name: self.lab.digest_of(Path(file)) for file in files}
         for name, sha in digests.items():
             self.lab.record(f"weights of {self.id}: {name}", sha)
         return [self.weights["kind"], self.weights.get("seed"), *digests.values()]
@@ -136,6 +136,7 @@ class Subject:
         return self.once("weights", self._compare_weights)
 
     def _compare_weights(self) -> dict:
+        self.weights_key()  # the certificate names what was compared
         relation = self.lab.call(
             "export",
             "compare_weights",
@@ -202,7 +203,9 @@ class Subject:
         """What stock detectron2 and the recipe in float64 find, for the file's own weights."""
         declared = self.holds_declared_weights()
         weights = self.weights if declared else {"kind": "archive", "path": str(self.model())}
-        weights_key = self.weights_key() if declared else ["archive", file_digest(self.model())]
+        weights_key = (
+            self.weights_key() if declared else ["archive", self.lab.digest_of(self.model())]
+        )
         key = [
             self.spec,
             self.recipe,

@@ -184,6 +184,26 @@ RUNNER = [
         "padding rows hold leftovers",
         kin=("ST7",),
     ),
+    seed(
+        "plugins/drivers/subject.py",
+        '        path = self.given or self.export(self.contract.input.sizes[0].side, "zeros")\n',
+        '        path = self.given or self.export(self.contract.input.sizes[0].side, "zeros")\n'
+        '        given = self.lab.cache.folder / f"{self.id}.ts"\n'
+        '        path = Path(__import__("shutil").copy(path, given))\n',
+        "model_replaced_meanwhile",
+        "another file takes the place of the model after its first image",
+        "outputs.runs",
+        "changed during the run: sha256",
+        kin=("ST2",),
+        also=[
+            (
+                "plugins/drivers/runs.py",
+                "            found, known = self._kept(backend, picture)\n",
+                "            found, known = self._kept(backend, picture)\n"
+                '            self.subject.model().write_bytes(b"another")\n',
+            )
+        ],
+    ),
     adapter(
         "        **options,\n    }",
         '        **{**options, "soc_version": "Ascend310P1"},\n    }',
