@@ -7,26 +7,36 @@ from plugins.checks.agreement import check_against_oracle
 from plugins.checks.detections import detections_of
 
 
+@pytest.mark.npu
+@pytest.mark.deviceless("no device")
 @pytest.mark.clause("export.loads")
 def test_the_file_loads_where_it_will_run(loading):
     checks.check_loaded(loading)
 
 
+@pytest.mark.npu
+@pytest.mark.deviceless("no device")
 @pytest.mark.clause("export.recipe")
 def test_the_graph_suppresses_as_the_recipe_says(census, contract):
     checks.check_recipe(census, contract.recipe, levels=len(contract.architecture.sizes))
 
 
+@pytest.mark.npu
+@pytest.mark.deviceless("no device")
 @pytest.mark.clause("export.constants")
 def test_no_tensor_of_the_file_is_broken(census):
     checks.check_constants(census)
 
 
+@pytest.mark.npu
+@pytest.mark.deviceless("no device")
 @pytest.mark.clause("export.device")
 def test_no_device_but_the_cpu_is_written_into_the_graph(census):
     checks.check_devices(census)
 
 
+@pytest.mark.npu
+@pytest.mark.deviceless("no device")
 @pytest.mark.clause("export.weights")
 def test_the_file_holds_whole_weights(relation, known_weights, figure):
     if not relation["refusal"]:
@@ -35,6 +45,8 @@ def test_the_file_holds_whole_weights(relation, known_weights, figure):
     checks.check_weights(relation, known_weights.untrained)
 
 
+@pytest.mark.npu
+@pytest.mark.deviceless("no device")
 @pytest.mark.clause("export.origin")
 @pytest.mark.requires("weights")
 def test_the_weights_file_is_the_published_one_and_trained(given_weights, known_weights, figure):
@@ -45,6 +57,8 @@ def test_the_weights_file_is_the_published_one_and_trained(given_weights, known_
     checks.check_origin(given_weights, known_weights.published, given_weights["subject"])
 
 
+@pytest.mark.npu
+@pytest.mark.deviceless("no device")
 @pytest.mark.clause("export.size")
 def test_nothing_depends_on_the_size_that_was_traced(at_sizes, contract):
     checks.check_sizes(at_sizes, contract.tolerance["reference"])

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plugins.failure import LabError
-from plugins.ledger import Entry
+from plugins.ledger import DEVICELESS, Entry
 from plugins.store import read_toml, write_atomically
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ FILE = Path("conformance", "must_run.toml")
 CURE = "review what changed, then run: make books"
 HEAD = """\
 # Written by `make books`, never by hand: what must run, on a machine that has everything.
-# [lane."clause"], then "subject on backend" = its cases; `figures` says that each test records some.
+# [lane."clause"], then "subject on backend" = its cases; `figures` says that each test records some,
+# `deviceless` that each is in the lane and runs on no device of it.
 """
-NO_LANE, NO_CASE, FIGURES = "cpu", "-", "figures"
+NO_LANE, NO_CASE, FIGURES, NO_DEVICE = "cpu", "-", "figures", "deviceless"
+NOTES = {FIGURES: lambda one: one.measures, NO_DEVICE: lambda one: one.runtime in DEVICELESS}
 NAMES_SHOWN, WIDTH = 5, 100
 
 Test = tuple[str, str, str, str]  # lane, clause, "subject on backend", case
@@ -50,12 +52,20 @@ def faults(path: Path, entries: Iterable[Entry], lane: str = "") -> list[str]:
     if not path.is_file():
         return [f"{FILE}: there is no must-run list; {CURE}"]
     try:
-        planned, measuring = _planned(path)
+        planned, noted = _planned(path)
     except LabError as error:
         return [str(error)]
     if not planned:
         return [f"{FILE}: is empty, and nothing would have to run; {CURE}"]
-    return list(_differences(planned, measuring, list(entries), lane))
+    return list(_differences(planned, noted[FIGURES], list(entries), lane))
+
+
+def deviceless(path: Path) -> set[tuple[str, str]]:
+    """The lanes and clauses of a list that run on no device; none where it cannot be read."""
+    try:
+        return _planned(path)[1][NO_DEVICE]
+    except LabError:
+        return set()  # said by faults
 
 
 def _differences(
@@ -85,32 +95,32 @@ def _some(tests: Counter[Test]) -> str:
     return f"{total} test{'s' * (total > 1)} ({'; '.join(names[:NAMES_SHOWN])}{more})"
 
 
-def _planned(path: Path) -> tuple[Counter[Test], set[tuple[str, str]]]:
-    """The tests of a list with their number, and the lanes and clauses that record figures."""
+def _planned(path: Path) -> tuple[Counter[Test], dict[str, set[tuple[str, str]]]]:
+    """The tests of a list with their number, and the lanes and clauses that each note is of."""
     planned: Counter[Test] = Counter()
-    measuring = set()
+    noted: dict[str, set[tuple[str, str]]] = {note: set() for note in NOTES}
     for lane, clauses in read_toml(path).items():
         for clause, table in clauses.items():
-            if table.get(FIGURES):
-                measuring.add((lane, clause))
             for who, cases in table.items():
-                if who != FIGURES:
+                if who in NOTES:
+                    noted[who] |= {(lane, clause)} if cases else set()
+                else:
                     planned.update((lane, clause, who, case) for case in cases)
-    return planned, measuring
+    return planned, noted
 
 
 def text(entries: Iterable[Entry]) -> str:
     """The list of some tests as TOML, sorted, so that a difference shows what changed."""
     lanes: dict[tuple[str, str], dict[str, list[str]]] = {}
-    silent = set()
+    unlike = set()
     for entry in entries:
         lane, clause, who, case = key(entry)
         lanes.setdefault((lane, clause), {}).setdefault(who, []).append(case)
-        silent |= set() if entry.measures else {(lane, clause)}
+        unlike |= {(note, lane, clause) for note, holds in NOTES.items() if not holds(entry)}
     lines = [HEAD]
     for (lane, clause), table in sorted(lanes.items()):
         lines.append(f"[{_quoted(lane) if '+' in lane else lane}.{_quoted(clause)}]")
-        lines += [] if (lane, clause) in silent else [f"{FIGURES} = true"]
+        lines += [f"{note} = true" for note in NOTES if (note, lane, clause) not in unlike]
         lines += [line for who in sorted(table) for line in _lines(who, sorted(table[who]))]
         lines.append("")
     return "\n".join(lines)

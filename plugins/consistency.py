@@ -30,7 +30,7 @@ def contradictions(folder: Path, verdict: Mapping[str, Any]) -> Iterator[str]:
         run, scope = _run(verdict)
         yield from _word(verdict, run, scope)
         yield from _planned(folder, run, scope)
-        yield from _devices(verdict, run)
+        yield from _devices(folder, verdict, run)
         yield from _samples(folder, verdict, run)
         yield from _artifacts(run)
         yield from _junit(folder / "junit.xml", run)
@@ -87,16 +87,17 @@ def _planned(folder: Path, run: Ledger, scope: Scope) -> Iterator[str]:
             yield f"verdict.json: does not say that {gap}"
 
 
-def _devices(verdict: Mapping[str, Any], run: Ledger) -> Iterator[str]:
+def _devices(folder: Path, verdict: Mapping[str, Any], run: Ledger) -> Iterator[str]:
     """One run is on one machine: its lanes, its tests and its versions say the same."""
     environment = verdict["environment"]
+    planned = books.deviceless(folder / "must_run.toml")
     for lane, runtime in environment["lanes"].items():
-        judged = [e for e in run if lane in e.lanes[:1] and e.outcome in ledger.JUDGED]
-        for entry in judged:
-            if not entry.runtime.startswith((runtime, *ledger.DEVICELESS)):
+        for entry in run:
+            if lane not in entry.lanes[:1] or entry.outcome not in ledger.JUDGED:
+                continue
+            elsewhere = ledger.DEVICELESS if books.key(entry)[:2] in planned else ()
+            if not entry.runtime.startswith((runtime, *elsewhere)):
                 yield f"{entry.title()}: ran on {entry.runtime}, and the lane is on {runtime}"
-        if judged and not any(entry.runtime.startswith(runtime) for entry in judged):
-            yield f"verdict.json: nothing of the lane {lane} ran on {runtime}"
     versions = {name: value for name, value in environment.items() if name not in NOT_VERSIONS}
     if machine.fingerprint(versions) != environment["fingerprint"]:
         yield "verdict.json: the environment was edited; its fingerprint is another one"

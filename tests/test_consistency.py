@@ -100,9 +100,18 @@ def test_what_was_not_judged_ran_nowhere(tmp_path):
     assert made.faults() == []
 
 
-def test_a_lane_needs_one_test_on_its_device(tmp_path):
-    made = Certificate(tmp_path, entry("clock", lanes=["npu"], runtime="simulated device"))
-    assert made.faults() == ["verdict.json: nothing of the lane npu ran on 310P3"]
+@pytest.mark.parametrize("runtime", ["no device", "simulated device"])
+def test_what_runs_on_no_device_of_its_lane_is_planned_so(tmp_path, runtime):
+    made = Certificate(tmp_path, entry("clock", lanes=["npu"], runtime=runtime))
+    assert made.faults() == []
+    made.planned = [entry("clock", lanes=["npu"], runtime="310P3")]
+    assert made.faults() == [f"outputs.clock: model: ran on {runtime}, and the lane is on 310P3"]
+
+
+def test_without_a_list_that_can_be_read_nothing_is_planned_to_run_on_no_device(tmp_path):
+    assert books.deviceless(tmp_path / "must_run.toml") == set()
+    (tmp_path / "must_run.toml").write_text("[npu")
+    assert books.deviceless(tmp_path / "must_run.toml") == set()
 
 
 def test_a_test_of_two_lanes_ran_on_the_first(whole):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from plugins import books
 from plugins.clauses import LEDGER
 from plugins.ledger import Entry
+from plugins.store import read_toml
+
+HOUSE = Path(__file__).resolve().parent.parent
 
 CURE = "review what changed, then run: make books"
 FILE = "conformance/must_run.toml"
@@ -130,6 +134,25 @@ def test_of_another_lane_no_figures_are_asked_for(path):
     found = differences(path, [loud, entry(lanes=["npu"])], [mute, entry(lanes=["npu"])], "npu")
     assert [text.split(",")[0] for text in found] == ["outputs.range records no figures any more"]
     assert differences(path, [loud, entry("a.b")], [mute, entry("a.b")], "a100") == found
+
+
+def test_a_clause_is_deviceless_only_if_all_its_tests_are(path):
+    nowhere, there = ({"lanes": ["npu"], "runtime": one} for one in ("no device", "310P3"))
+    some = [entry(**nowhere), entry("a.b", **nowhere), entry("a.b", **there), entry("a.c")]
+    path.write_text(books.text(some), encoding="utf-8")
+    assert books.deviceless(path) == {("npu", "outputs.range")}
+    assert books.faults(path, some) == []
+
+
+def test_the_npu_lane_asks_what_the_file_holds_and_where_it_comes_from():
+    """A gate of `-m npu` alone would ship a model whose class head is scrambled."""
+    plan = read_toml(HOUSE / books.FILE)
+    asked = {"loads", "recipe", "constants", "device", "weights", "origin", "size"}
+    assert {f"export.{name}" for name in asked} <= set(plan["npu"])
+    assert {("npu", f"export.{name}") for name in asked} <= books.deviceless(HOUSE / books.FILE)
+    assert {name for name in plan["cpu"] if name.startswith("export.")} == {
+        *("export.detectron2", "export.repeatable"),  # of our own exporter
+    }
 
 
 def test_a_clause_records_figures_only_if_all_its_tests_do(path):
