@@ -3,7 +3,8 @@
     python -m plugins.certificate verify DIR [--chain VALUE] [FILE ...]
 
 `verify` recomputes whatever follows from something else: hashes, the word from the tests, the rows
-from the figures, the figures from the raw samples. FILE (a model.ts, say) must be one that was judged.
+from the figures, the figures from the raw samples. FILE (a model.ts, say) must be one that was judged,
+not one that it was judged with: an older one that was compared with it, an image, the operators.
 It shows integrity, not authorship: there is no signature. Whoever keeps the chain value that the run
 printed, outside of the folder, can tell whether this is the folder of that run.
 """
@@ -26,6 +27,7 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 VERDICT, JUNIT, SAMPLES = "verdict.json", "junit.xml", "samples.json"
 NEEDED = (VERDICT, JUNIT, "must_run.toml")
+PRODUCTS = ("model of ", "weights of ", "compiled model of ")  # how names of what may be FILE begin
 
 
 def sha256(path: Path) -> str:
@@ -81,7 +83,7 @@ def verify(folder: Path, *, chain: str = "", files: Iterable[Path] = ()) -> list
 
     Args:
         chain: the value that the run printed, where somebody kept it.
-        files: must each have been judged, by their content.
+        files: must each be a product that was judged, by their content.
     """
     manifest = _read(folder / MANIFEST)
     if isinstance(manifest, str):
@@ -111,8 +113,13 @@ def _strangers(
     for path in files:
         if not path.is_file():
             yield f"{path}: is no file; name one that was judged"
-        elif sha256(path) not in judged.values():
+            continue
+        sha = sha256(path)
+        names = [name for name, one in judged.items() if one == sha]
+        if not names:
             yield f"{path}: is not what was judged; its sha256 is on no line of {MANIFEST}"
+        elif not any(name.startswith(PRODUCTS) for name in names):
+            yield f"{path}: is not what was judged; the run knows it as: {', '.join(names)}"
 
 
 def _broken(folder: Path, manifest: dict[str, Any], chain: str) -> Iterator[str]:

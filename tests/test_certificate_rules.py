@@ -24,7 +24,7 @@ def folder(tmp_path) -> Path:
     parts = tmp_path / "parts"
     parts.mkdir()
     run = Certificate(parts)
-    next(iter(run.run)).hashes["file"] = digest(MODEL)
+    next(iter(run.run)).hashes["model of it"] = digest(MODEL)
     assert run.faults() == []
     verdict = {**run.verdict(), "suite": "abc123", "ended": "2026-11-21T12:00:00Z"}
     (parts / "verdict.json").write_text(json.dumps(verdict))
@@ -55,7 +55,7 @@ def test_what_was_sealed_is_valid_and_lists_each_file_once(folder):
     assert list(found["files"]) == names and found["schema"] == 1
     content = (folder / "junit.xml").read_bytes()
     assert found["files"]["junit.xml"] == {"sha256": digest(content), "bytes": len(content)}
-    assert found["judged"]["file"] == digest(MODEL) and len(found["judged"]) == 3
+    assert found["judged"]["model of it"] == digest(MODEL) and len(found["judged"]) == 3
     assert (folder / "manifest.json").read_text().endswith("}\n")
 
 
@@ -144,9 +144,29 @@ def test_a_file_that_somebody_brings_must_have_been_judged(folder, tmp_path):
         assert certificate.verify(folder, files=[path]) == [f"{path}: {nothing}"]
 
 
+@pytest.mark.parametrize(
+    ("names", "judged"),
+    [
+        (["what m is compared with"], False), (["image cat", "outputs of m on aie for cat"], False),
+        (["operators of infer"], False), (["the model of m"], False), (["model of m"], True),
+        (["weights of m: w.pkl"], True), (["compiled model of m at 64"], True),
+        (["what m is compared with", "model of m"], True),
+    ],
+)  # fmt: skip
+def test_what_a_product_was_judged_with_was_not_judged(folder, tmp_path, names, judged):
+    (tmp_path / "known").write_bytes(b"known")
+    verdict = json.loads((folder / "verdict.json").read_text())
+    verdict["tests"][0]["hashes"].update(dict.fromkeys(names, digest(b"known")))
+    (folder / "verdict.json").write_text(json.dumps(verdict))
+    certificate.seal(folder)
+    told = f"is not what was judged; the run knows it as: {', '.join(names)}"
+    found = certificate.verify(folder, files=[tmp_path / "known"])
+    assert found == ([] if judged else [f"{tmp_path / 'known'}: {told}"])
+
+
 def test_a_manifest_that_names_another_model_is_found(folder):
     found = manifest(folder)
-    edit(folder, judged={**found["judged"], "file": "0" * 64})
+    edit(folder, judged={**found["judged"], "model of it": "0" * 64})
     edit(folder, chain=certificate._chain(manifest(folder)))
     told = "manifest.json: says that something else was judged than verdict.json does"
     assert certificate.verify(folder) == [told]

@@ -198,6 +198,21 @@ def other_build(project):
 
 
 @SEEDS.fault(
+    "old_build",
+    "the certificate is shown for the older build that the judged one was compared with",
+    RULE,
+    "is not what was judged; the run knows it as: what retinanet_shapes is compared with",
+    "CI15",
+    "ST2",
+)
+def old_build(project):
+    folder, old = sealed(project), project.write("older.ts", "older weights")
+    known = {"what retinanet_shapes is compared with": certificate.sha256(old)}
+    edit(folder, lambda verdict: verdict["tests"][0]["hashes"].update(known))
+    return verified(folder, files=[old])
+
+
+@SEEDS.fault(
     "other_run",
     "the certificate of another run lies in its place",
     RULE,
