@@ -13,6 +13,11 @@ import pytest
 from plugins import capability, machine, options
 
 PACKAGES = ("pytest", "pytest-benchmark", "numpy", "pycocotools", "hypothesis", "pillow")
+# where a file that git does not know may change a verdict; of the root only what pytest or Python reads there
+JUDGING = (
+    *("conformance", "fixtures", "golden", "mmdet_ops", "plugins"),
+    *(":(glob)*.py", ":(glob)*.ini", ":(glob)*.toml"),
+)
 
 
 def environment(config: pytest.Config) -> dict[str, Any]:
@@ -43,10 +48,16 @@ def environment(config: pytest.Config) -> dict[str, Any]:
 
 
 def suite_version(root: Path) -> str:
-    """The git commit of the suite, with "-dirty" where files differ; "unknown" outside git."""
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--match="]
+    """The git commit of the suite, with "-dirty" where files differ or were added; "unknown" outside git."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
+        commit = _git(root, "describe", "--always", "--dirty", "--abbrev=40", "--match=")
+        added = _git(root, "status", "--porcelain", "--untracked-files=all", "--", *JUDGING)
+    except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return done.stdout.strip() or "unknown"
+    return f"{commit}-dirty" if added and not commit.endswith("-dirty") else commit
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    return done.stdout.strip()

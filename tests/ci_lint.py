@@ -125,6 +125,8 @@ def github_faults(page):
         if not kept or kept[-1].get("if") != "always()":
             yield f"{name}: does not always keep its artifacts"
         shells = [step.get("run", "") for step in steps]
+        if own and "git clean -ffd" not in "\n".join(shells).partition("make ")[0]:
+            yield f"{name}: may run what an earlier job left, and no commit has"
         yield from gate_faults(name, shells, own, int(job.get("timeout-minutes", 0)))
 
 

@@ -129,6 +129,12 @@ def edit(step, old, new):
         ),
         (
             GITHUB,
+            "a100",
+            lambda j: edit(j["steps"][1], "git clean -ffd && ", ""),
+            "a100: may run what an earlier job left, and no commit has",
+        ),
+        (
+            GITHUB,
             "laptop",
             lambda j: edit(j["steps"][4], "--kill-after=2m ", ""),
             "laptop: is killed at its time limit before it can say what it knows",

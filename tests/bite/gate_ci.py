@@ -78,6 +78,20 @@ def old_verdict_kept(project):
 
 
 @SEEDS.fault(
+    "earlier_job_kept",
+    "a job on a machine of ours keeps untracked files of an earlier one",
+    PAGE,
+    "may run what an earlier job left, and no commit has",
+    "CI14",
+)
+def earlier_job_kept(project):
+    def keep(job):
+        pages.edit(job["steps"][1], "git clean -ffd && ", "")
+
+    return page(pages.GITHUB, "a100", keep)
+
+
+@SEEDS.fault(
     "hardware_not_required",
     "a job on hardware does not require it",
     PAGE,
