@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from plugins.checks.throughput import Timing, check_complete, check_rate, floor_text
 from plugins.contracts import Throughput
-from plugins.failure import CheckFailure
+from plugins.failure import CheckFailure, Inconclusive
 
+HOUSE = Path(__file__).resolve().parent.parent
 FLOORS = [Throughput("Ascend310P3", 20.0, 0.05, "chosen here")]
 CARD = "Ascend310P3 (torch_aie 6.3.rc2)"
 STEPS = Timing(np.array([[0.01, 0.04, 0.0], [0.02, 0.06, 0.01], [0.01, 0.05, 0.0]]), 3)
@@ -44,6 +49,29 @@ def test_a_floor_of_one_machine_says_nothing_of_another():
     check_rate(0.1, [], CARD)
     assert floor_text(FLOORS, "emulated 310P3 (torch_aie emulator)") is None
     assert floor_text(FLOORS, CARD) == ">= 19 img/s"
+
+
+def test_a_real_card_without_a_floor_of_its_own_is_inconclusive():
+    cure = "add a [[throughput]] row for it to the contract, with its source"
+    for card in ("Ascend310P (torch_aie 6.3.rc2)", "Ascend310P1 (torch_aie 6.3.rc2)"):
+        with pytest.raises(Inconclusive) as told:
+            check_rate(200.0, FLOORS, card, required=True)
+        assert str(told.value) == f"200 img/s has no floor on {card}; {cure}"
+        check_rate(0.1, FLOORS, card)
+    check_rate(19.0, FLOORS, CARD, required=True)
+
+
+def test_a_contract_that_promises_no_rate_has_none_to_miss():
+    check_rate(0.1, [], CARD, required=True)
+
+
+def test_the_chapter_asks_a_floor_of_real_cards_alone():
+    chapter = runpy.run_path(str(HOUSE / "conformance" / "test_throughput.py"))
+    judge = chapter["test_compute_alone_holds_its_floor_and_is_no_slower_than_before"]
+    contract, ignore = SimpleNamespace(throughput=FLOORS), lambda *_, **__: None
+    judge(lambda copies: STEPS, None, contract, "emulated 310P3", False, ignore)
+    with pytest.raises(Inconclusive):
+        judge(lambda copies: STEPS, None, contract, "Ascend310P1", True, ignore)
 
 
 def test_complete_timing_is_accepted():

@@ -9,7 +9,7 @@ from typing import Optional
 
 import numpy as np
 
-from plugins.failure import CheckFailure
+from plugins.failure import CheckFailure, Inconclusive
 
 
 @dataclass(frozen=True)
@@ -193,14 +193,21 @@ def _least(declared) -> float:
     return declared.floor * (1 - declared.allowed_drop)
 
 
-def check_rate(rate: float, floors: Sequence, machine: str) -> None:
+def check_rate(rate: float, floors: Sequence, machine: str, *, required: bool = False) -> None:
     """On a machine class that has a floor, the rate is at least the floor less its allowed drop.
 
-    Elsewhere the rate is reported and not judged: a floor of one machine says nothing of another.
+    A floor of one machine says nothing of another, so elsewhere the rate is only reported; but where a
+    floor is `required` of the machine, and the contract has floors of others alone, it is inconclusive.
     """
-    for declared in floors:
+    mine = [declared for declared in floors if declared.machine in machine]
+    if required and floors and not mine:
+        raise Inconclusive(
+            f"{rate:.4g} img/s has no floor on {machine}; "
+            "add a [[throughput]] row for it to the contract, with its source"
+        )
+    for declared in mine:
         least = _least(declared)
-        if declared.machine in machine and not rate >= least:
+        if not rate >= least:
             raise CheckFailure(
                 "throughput is below its floor",
                 expected=f">= {least:.4g} img/s on {declared.machine} "
