@@ -54,4 +54,4 @@ def test_the_device_suppresses_as_the_operator_does(device_nms_case, device_nms,
     found, left = device_nms(case.boxes, case.scores, case.options)
     check_placement(left, allowed=[])
     wanted = batch_nms_reference(case.boxes.astype("float16"), case.scores, case.options)
-    check_device_nms(found, wanted, case.name, operators.device_nms)
+    check_device_nms(found, wanted, case, operators.device_nms)

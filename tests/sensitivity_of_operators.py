@@ -86,7 +86,7 @@ def _device(case: NmsCase, operators: Operators) -> float:
         valid = (wanted.scores > 0)[..., None]
         boxes = wanted.boxes.astype(np.float64) + px * valid
         found = NmsResult(boxes, wanted.scores, wanted.classes, wanted.num)
-        return fails(check_device_nms, found, wanted, case.name, operators.device_nms)
+        return fails(check_device_nms, found, wanted, case, operators.device_nms)
 
     return smallest(caught, 1e-3)
 

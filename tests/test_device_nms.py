@@ -8,15 +8,20 @@ import numpy as np
 import pytest
 
 from plugins.checks.device_nms import check_device_nms
-from plugins.checks.ops import NmsResult
+from plugins.checks.ops import NmsOptions, NmsResult
+from plugins.checks.ops_corpus import NmsCase
 from tests.training_records import failing
 
 CONTRACT = SimpleNamespace(
-    box_px=0.25, box_ulp=2.0, unlike={"known": SimpleNamespace(detections=1)}
+    box_px=0.25,
+    box_ulp=2.0,
+    unlike={"known": SimpleNamespace(detections=1), "two": SimpleNamespace(detections=2)},
 )
 # In class order 5, 3, 3; between 64 and 128 px an fp16 spacing is 1/16 px, so that 0.375 px is allowed.
 ROWS = [(5, 0.5, 64, 64, 100, 100), (3, 0.5, 64, 64, 100, 100), (3, 0.25, 70, 64, 100, 90)]
 ALLOWED = 0.375
+LOW = (2, 0.0625, 8, 8, 16, 16)  # not above the score threshold
+OPTIONS = NmsOptions(score_threshold=0.0625)
 
 
 def result(*rows, room: int = 5, num=None) -> NmsResult:
@@ -34,7 +39,16 @@ def moved(row: int, column: int, by: float) -> NmsResult:
 
 
 def judge(found: NmsResult, wanted: NmsResult, name: str = "a case") -> None:
-    check_device_nms(found, wanted, name, CONTRACT)
+    case = NmsCase(name, "chosen here", *candidates(*ROWS, LOW), OPTIONS)
+    check_device_nms(found, wanted, case, CONTRACT)
+
+
+def candidates(*rows):
+    """Boxes (1, N, 1, 4) and scores (1, N, 9) in which each row is a candidate of its own class."""
+    table = np.array(rows, float)
+    scores = np.zeros((1, len(rows), 9), np.float16)
+    scores[0, np.arange(len(rows)), table[:, 0].astype(int)] = table[:, 1]
+    return table[None, :, None, 2:].astype(np.float16), scores
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
@@ -92,6 +106,46 @@ def test_where_the_contract_knows_the_device_either_decision_passes_and_no_third
     failing(judge, result(*ROWS[:2]), result(*ROWS), "known")
     failing(judge, moved(0, 2, 9), result(*ROWS), "known")
     failing(judge, result(ROWS[0]), result(*ROWS), "another case")
+
+
+NEAR = (5, 0.5, 64 + ALLOWED, 64, 100 - ALLOWED, 100)
+FAR = (5, 0.5, 64, 64, 100 + ALLOWED + 1e-6, 100)
+NONE, ORDER = "is no candidate that is left", "is out of order"
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([ROWS[0], ROWS[2]], []), ([ROWS[1], ROWS[0]], []), ([NEAR, ROWS[2]], []),
+        ([FAR, ROWS[2]], [f"row 0, {NONE}"]), ([ROWS[0], ROWS[0]], [f"row 1, {NONE}"]),
+        ([ROWS[0], LOW], [f"row 1, {NONE}"]), ([ROWS[2], ROWS[0]], [f"row 0, {ORDER}", f"row 1, {ORDER}"]),
+        ([ROWS[0], (3, 0.25, np.nan, 64, 100, 90)], [f"row 1, {NONE}"]),
+        ([ROWS[0], (3, 0.25, 70, 64, np.inf, 90)], [f"row 1, {NONE}"]),
+        ([ROWS[0], (3, np.nan, *ROWS[2][2:])], [f"row 1, {NONE}"]),
+        ([ROWS[0], (3, 0.25 + 2**-12, *ROWS[2][2:])], [f"row 1, {NONE}"]),
+        ([ROWS[0], (4, *ROWS[2][1:])], [f"row 1, {NONE}"]), ([ROWS[0], (9, *ROWS[2][1:])], [f"row 1, {NONE}"]),
+        ([FAR, LOW], [f"row 0, {NONE}", f"row 1, {NONE}"]),
+    ],
+)  # fmt: skip
+def test_the_other_decision_is_one_of_candidates(rows, told):
+    if not told:
+        return judge(result(*rows), result(*ROWS), "two")
+    failure = failing(judge, result(*rows), result(*ROWS), "two")
+    said = [f"{one.split(', ')[0]}, {one[one.index(' is ') + 1 :]}" for one in failure.worst]
+    assert said == told
+    assert failure.what == f"the device decides otherwise: {failure.worst[0]}"
+    assert failure.expected == "2 detections, candidates of the case, each once, the best first"
+    assert failure.actual == "2 detections"
+
+
+def test_candidates_that_are_alike_may_all_be_kept():
+    twins = NmsCase("two", "chosen here", *candidates(ROWS[0], ROWS[0]), OPTIONS)
+    check_device_nms(result(ROWS[0], ROWS[0]), result(ROWS[0]), twins, CONTRACT)
+
+
+def test_the_other_decision_keeps_the_best_of_all():
+    (told,) = failing(judge, result(ROWS[2]), result(*ROWS), "known").worst
+    assert told == "row 0, score 0.25, class 3, box [70.0, 64.0, 100.0, 90.0] is out of order"
 
 
 @pytest.mark.parametrize("wrong", [np.inf, 0.0, 65504.0, np.nan])

@@ -39,6 +39,6 @@ def test_an_operator_on_the_device_leaves_nothing_in_torch(compiled):
 def test_our_own_operator_in_its_place_agrees_and_fails_by_name(compiled):
     found, left = compiled(torch_executed_ops=[NMS])
     wanted = batch_nms_reference(CASE.boxes.astype("float16"), CASE.scores, CASE.options)
-    check_device_nms(found, wanted, CASE.name, load_operators().device_nms)
+    check_device_nms(found, wanted, CASE, load_operators().device_nms)
     failure = failing(check_placement, left, [])
     assert (failure.what, failure.worst) == ("operators fell back to torch", [f"{NMS}: 1"])

@@ -8,27 +8,51 @@ import numpy as np
 
 from plugins.checks.detections import fp16_spacing
 from plugins.checks.ops import NmsResult
+from plugins.checks.ops_corpus import NmsCase
 from plugins.failure import CheckFailure
 
 
-def check_device_nms(found: NmsResult, wanted: NmsResult, name: str, contract) -> None:
+def check_device_nms(found: NmsResult, wanted: NmsResult, case: NmsCase, contract) -> None:
     """The same detections: scores exact, classes as a multiset per score, boxes within tolerance.
 
-    Args:
-        name: the corpus case. Where the contract says how the device is known to decide otherwise,
-            either decision passes, and no third one.
+    Where the contract says how the device is known to decide otherwise on this case, either decision
+    passes, and no third one: so many rows must be candidates, each once, the best of all first.
     """
-    difference = _difference(found, wanted, contract)
-    known = contract.unlike.get(name)
-    if known is not None and found.num[0] == known.detections:
-        return
+    count, known = int(found.num[0]), contract.unlike.get(case.name)
+    if known is not None and count == known.detections:
+        difference = _no_candidates(found, count, case, contract)
+        expected = f"{count} detections, candidates of the case, each once, the best first"
+    else:
+        difference = _difference(found, wanted, contract)
+        expected = f"{int(wanted.num[0])} detections, as aie::batch_nms of mmdet_ops decides"
     if difference:
         raise CheckFailure(
             f"the device decides otherwise: {difference[0]}",
-            expected=f"{int(wanted.num[0])} detections, as aie::batch_nms of mmdet_ops decides",
-            actual=f"{int(found.num[0])} detections",
+            expected=expected,
+            actual=f"{count} detections",
             worst=difference,
         )
+
+
+def _no_candidates(found: NmsResult, count: int, case: NmsCase, contract) -> list[str]:
+    """Which rows no NMS can return, as text: no candidate, one that was returned before, out of order."""
+    scores, options = case.scores[0].astype(np.float64), case.options
+    boxes = np.broadcast_to(case.boxes[0], (*scores.shape, 4)).astype(np.float64)
+    allowed = contract.box_px + contract.box_ulp * fp16_spacing(boxes)
+    free, (_, labels) = scores > options.score_threshold, np.indices(scores.shape)
+    last, bad = np.inf, []
+    for row in range(count):
+        box, score, label = found.boxes[0, row], found.scores[0, row], found.classes[row]
+        near = (np.abs(boxes - box) <= allowed).all(-1)
+        fits = np.argwhere(free & near & (scores == score) & (labels == label))
+        said = f"row {row}, score {score:.4g}, class {label}, box {box.tolist()}"
+        if not len(fits):
+            bad.append(f"{said} is no candidate that is left")
+        elif score > last or (row == 0 and score < scores.max()):
+            bad.append(f"{said} is out of order")
+        free[tuple(fits[:1].T)] = False
+        last = score
+    return bad
 
 
 def _difference(found: NmsResult, wanted: NmsResult, contract) -> list[str]:

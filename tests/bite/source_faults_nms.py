@@ -159,6 +159,15 @@ NMS = [
         "the device decides otherwise: box",
     ),
     nms(
+        "kept = _fp16(corners * 10)",
+        "kept = _fp16(corners * torch.where(corners.abs() > 5000, 5.0, 10.0))",
+        "huge_coordinates_halved",
+        "coordinates beyond 50000 px are halved, where the device is known to decide otherwise in any case",
+        DEVICE,
+        "is no candidate that is left",
+        kin=("NM1",),
+    ),
+    nms(
         "limit = min(max_size_per_class, _blocks(max_total_size))",
         "limit = _blocks(max_total_size)",
         "cap_per_class_ignored",
