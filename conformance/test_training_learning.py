@@ -10,6 +10,7 @@ from plugins.checks.training_learning import (
     check_share,
     check_target,
     smoothed,
+    stress,
 )
 
 pytestmark = pytest.mark.a100
@@ -52,6 +53,8 @@ def test_the_loss_falls_as_under_other_seeds(small_run, recorded_curves, trainin
     band = {"low": mean - spread, "high": mean + spread}
     curve("Loss of the short run", steps, losses, **band, xlabel="iteration", ylabel="loss")
     figure("last smoothed loss", float(smoothed(losses, at=gate.at, width=gate.width)[-1]))
+    off = stress(losses, recorded_curves, at=gate.at, width=gate.width)
+    figure("share of tolerance used", float(off.max() / gate.sigmas))
     check_band(
         losses,
         recorded_curves,

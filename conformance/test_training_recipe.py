@@ -152,6 +152,7 @@ def test_losses_are_close_to_fp32s_and_not_the_same(precise_run, short_run, prec
     wanted = short_run.ranks[0].arrays["loss"][: len(found)]
     worst = float(np.abs(found / wanted - 1).max())
     figure("difference to fp32", worst, expected=f"<= {precision.loss:g}")
+    figure("share of tolerance used", worst / precision.loss)
     check_closeness(found, wanted, closeness=precision.loss, precision=precision.name)
 
 

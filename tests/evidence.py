@@ -157,9 +157,9 @@ def _alarms(root: Path) -> Iterator[str]:
     yield from table(heads, list(_alike(clauses)))
     noise = content.get("noise", {})
     if noise:
-        yield "What rounding used of the tolerances of `numerics.recipe` in all these runs: 1 would be an"
-        yield "alarm, far below 1 a tolerance too wide.\n"
-        yield from table(("backend: what", "largest"), list(noise.items()))
+        yield "What rounding (`numerics.recipe` by backend) and chance used of tolerances in all these runs: 1"
+        yield "would be an alarm, far below 1 a tolerance too wide.\n"
+        yield from table(("where: what", "largest"), list(noise.items()))
 
 
 def conditions(content: Mapping) -> list[dict]:

@@ -62,7 +62,7 @@ def test_a_curve_within_the_band_of_other_seeds_passes():
 
 
 def test_one_seed_too_few_is_no_band():
-    with pytest.raises(Inconclusive, match="needs 20 seeds and has 19"):
+    with pytest.raises(Inconclusive, match="needs 60 seeds and has 59"):
         judge_band(CURVE, SEEDS[1:])
 
 
@@ -88,8 +88,9 @@ def test_autocast_is_near_fp32_and_not_fp32():
 
 
 def test_gradients_that_fp16_does_not_clear_are_found():
-    """As it was measured: 8e-3 in the third loss, 68 % in the second step's norms."""
-    failing(judge_close, CURVE[:3] * [1, 1, 1.008], "fp16")
+    """As it was measured: 68 % in the second step's norms, where the third loss is no more than 8e-3 off."""
+    judge_close(CURVE[:3] * [1, 1, 1.008], "fp16")
+    failing(judge_close, CURVE[:3] * [1, 1, 1.0091], "fp16")
     golden = np.array([[0.733, 0.676, 0.937, 6.999], [0.630, 0.620, 0.816, 6.097]])
     norms = golden * [[1.001], [1.68]]
     failure = failing(

@@ -93,7 +93,7 @@ def test_each_kind_of_device_has_its_own_numbers():
         ("^loss = 1e-5", "loss = -1e-5", "gate.step_zero.loss: must not be negative"),
         ("^losses = 0.0", "losses = 0.1", "gate.repeat.losses: must be 0: bit-equal is"),
         ("^allowed = .*$", "allowed = [1e-6]", "gate.distributed.allowed: needs one number"),
-        ("^seeds = 20", "seeds = 1", "gate.band.seeds: must be at least 2"),
+        ("^seeds = 60", "seeds = 1", "gate.band.seeds: must be at least 2"),
         ("^at = .*$", "at = [5]", "gate.band.at: must not lie before a whole width"),
         ("^sigmas = 4.5", "sigmas = inf", "gate.band.sigmas: must be finite, not inf"),
         ("milestones = \\[3, 5\\]", "milestones = [3, 6]", "run.short.milestones: retinanet_res"),

@@ -45,6 +45,12 @@ def smoothed(losses: np.ndarray, *, at: Sequence[int], width: int) -> np.ndarray
     return np.stack([losses[..., end - width : end].mean(-1) for end in at], axis=-1)
 
 
+def stress(losses: np.ndarray, others: np.ndarray, *, at: Sequence[int], width: int) -> np.ndarray:
+    """(len(at),): how many standard deviations of the others smoothed losses lie off their mean."""
+    band = smoothed(others, at=at, width=width)
+    return np.abs(smoothed(losses, at=at, width=width) - band.mean(0)) / band.std(0, ddof=1)
+
+
 def check_band(
     losses: np.ndarray,
     others: np.ndarray,
@@ -70,8 +76,8 @@ def check_band(
     band = smoothed(others, at=at, width=width)
     mean, spread = band.mean(0), band.std(0, ddof=1)
     found = smoothed(losses, at=at, width=width)
-    stress = np.abs(found - mean) / spread
-    wrong = np.flatnonzero(~(stress <= sigmas))
+    off = stress(losses, others, at=at, width=width)
+    wrong = np.flatnonzero(~(off <= sigmas))
     if len(wrong):
         raise CheckFailure(
             "the loss leaves the band of other seeds",
@@ -79,8 +85,8 @@ def check_band(
                 f"{m:.4g} +- {sigmas * s:.3g} at {a}" for m, s, a in zip(mean, spread, at)
             ),
             actual="; ".join(f"{f:.4g} at {a}" for f, a in zip(found, at)),
-            worst=[f"iteration {at[i]}: {stress[i]:.3g} standard deviations" for i in wrong],
-            needed=f"sigmas {stress.max():.3g}",
+            worst=[f"iteration {at[i]}: {off[i]:.3g} standard deviations" for i in wrong],
+            needed=f"sigmas {off.max():.3g}",
         )
 
 

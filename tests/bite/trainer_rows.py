@@ -103,7 +103,7 @@ CAUGHT = [
     ("amp_off", "amp", "closeness", "amp is not in effect"),
     ("amp_is_half", "amp", "precision", "amp is not what ran"),
     ("half_is_full", "fp16", "precision", "fp16 is not what ran"),
-    ("half_gradients_kept", "fp16", "closeness", "fp16 is too far from fp32"),
+    ("half_gradients_kept", "fp16", "gradients", "fp16 is too far from fp32"),
     ("every_step_skipped", "fp16", "precision", "fp16 skips steps"),
     # ends
     ("guard_removed", "poisoned", "nonfinite", "reported as a success"),

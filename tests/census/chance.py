@@ -1,7 +1,7 @@
 """The clauses that luck has a part in: how often their own arithmetic lets them be wrong, and a simulation.
 
 A real A/A run of these costs minutes, so recorded ones are drawn from: golden/evidence/comparison_aa.json
-holds the block times of A/A processes, and golden data the losses of twenty seeds.
+holds the block times of A/A processes, and golden data the losses of sixty seeds.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from plugins.store import write_atomically
 JUDGED, ALARMS = ("passed", "failed", "stale", "error"), ("failed", "stale", "error")
 UNMATCHED = "detections that rounding decided otherwise, %"
 NOISE = {"matched": UNMATCHED, "share of tolerance used": "share of tolerance used"}
+NOISY = ("numerics.recipe", "training.band", "training.closeness")  # they say how near an alarm was
 CONFIDENCE = 0.95
 
 
@@ -53,12 +54,15 @@ def row_of(verdict: dict, **about: object) -> dict:
 
 
 def _noise(verdict: dict) -> dict[str, float]:
-    """The largest share of each backend's tolerance that rounding used, and detections unmatched."""
+    """The largest share of each tolerance that rounding or chance used, and detections unmatched."""
     found: dict = {}
     for test in verdict["tests"]:
-        for figure in test["figures"] if test["clause"] == "numerics.recipe" else ():
+        for figure in test["figures"] if test["clause"] in NOISY else ():
             if figure["name"] in NOISE:
-                value, key = figure["measured"], f"{test['backend']}: {NOISE[figure['name']]}"
+                about = f"{test['clause']} {test['backend']}".replace(
+                    "numerics.recipe ", ""
+                ).strip()
+                value, key = figure["measured"], f"{about}: {NOISE[figure['name']]}"
                 value = 100 - value if figure["name"] == "matched" else value
                 found[key] = max(value, found.get(key, 0.0))
     return found
