@@ -45,7 +45,7 @@ def conditions() -> list[Condition]:
         Condition("training-torch-2.0.1", TRAINING, npu, 1, QUIET, 30),
         Condition("training-loaded-core", TRAINING, here, 1, LOADED, 16),
         Condition("training-paused-ranks", TRAINING, here, 1, PAUSED, 16),
-        Condition("training", TRAINING, here, 1, QUIET, 800),  # until all was judged often enough
+        Condition("training", TRAINING, here, 1, QUIET, 1000),  # until all was judged often enough
         Condition("accuracy-torch-2.0.1", ACCURACY, npu, 1, QUIET, 30),
         Condition("accuracy-two-threads", ACCURACY, here, 2, QUIET, 20),
         Condition("accuracy-loaded-core", ACCURACY, here, 1, LOADED, 10),
