@@ -122,6 +122,8 @@ def chapters(number: int, lane: str) -> list[str]:
 def judge(job: dict, number: int, workers: Workers, model: Path) -> dict:
     """One session of the suite in a fork; its verdict.json."""
     folder = Path(job["folder"])
+    # What was kept of an earlier run would be judged again, and nothing computed.
+    shutil.rmtree(folder / "artifacts" / "cache" / "forward", ignore_errors=True)
     own = contracts.load_all()
     if job["lane"] == INFERENCE:
         own[SUBJECT] = varied(own[SUBJECT], number, folder)
