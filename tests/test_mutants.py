@@ -28,35 +28,64 @@ def countdown(count):
         count = count - 1
     return count
 
+def inside(value):
+    return value + 7
+
 def unwatched(value: int = 5) -> int:
     """Nobody calls this."""
     return value
 '''
 TESTS = """
+import time
+from pathlib import Path
+
+import judge.plugin
 from judge.sample import countdown, within
 
 def test_two_is_within():
     assert within(2) and not within(4)
 
 def test_it_comes_to_its_end():
+    time.sleep(0.5)
     assert countdown(1) == 0
+
+def test_that_passes_once_kills_nothing_while_its_clean_twin_runs():
+    once = Path("once")
+    assert within(2) and not once.exists()
+    once.touch()
 
 def test_that_fails_on_the_clean_code_kills_nothing():
     assert within(4)
 """
+
+INNER = """
+from judge.sample import inside
+
+pytest_plugins = "pytester"
+
+def test_a_pytest_within(pytester):
+    assert pytester.runpytest_inprocess("-p", "judge.plugin", "-W", "error").ret == 5
+    assert inside(1) == 8
+"""
+FILES = {
+    "judge/sample.py": MODULE,
+    "judge/plugin.py": "",
+    "tests/test_inner.py": INNER,
+    "tests/test_sample.py": TESTS,
+}
 
 
 @pytest.fixture(scope="module")
 def fates(tmp_path_factory):
     """What becomes of the mutants of a small project: {(before, after): how}."""
     root = tmp_path_factory.mktemp("project").resolve()
-    for name, text in {"judge/sample.py": MODULE, "tests/test_sample.py": TESTS}.items():
+    for name, text in FILES.items():
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")
     (root / "pytest.ini").write_text(
         "[pytest]\naddopts = --import-mode=importlib\npythonpath = .\n"
     )
-    words = ["--root", str(root), "--evidence", "judge/sample.py"]
+    words = ["--root", str(root), "--jobs", "2", "--evidence", "judge/sample.py"]
     command = [sys.executable, "-m", "tests.mutants", *words]
     environment = {**os.environ, "PYTHONPATH": str(HOUSE), "TMPDIR": str(root)}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
@@ -79,6 +108,7 @@ def fates(tmp_path_factory):
         (("count - 1", "count + 1"), "hung", ""),
         (("return value", "return None"), "survived", ""),
         (("5", "6"), "survived", ""),
+        (("value + 7", "value - 7"), "killed", "test_a_pytest_within"),
     ],
 )
 def test_the_fate_of_a_mutant_is_told(fates, change, how, by):

@@ -92,9 +92,6 @@ class Campaign:
         """In a fork. What cannot be tried so stays open."""
         silence(0, 1)
         files = sorted({test.file for test in self.loaders})
-        trials = (
-            trial for part in (self._cleans(mutants), self._trials(mutants)) for trial in part
-        )
 
         def told(trial: Trial, answer: Any) -> None:
             if not trial.mutant:
@@ -102,10 +99,8 @@ class Campaign:
             elif answer in ENDS or answer[0] != "cannot":
                 self._told(trial, answer)
 
-        Quick(self.source, self.root).run(trials, jobs, told, files)
-
-    def _cleans(self, mutants: list[Mutant]) -> Iterator[Trial]:
-        yield self._clean(mutants)
+        clean, trials = self._clean(mutants), self._trials(mutants)
+        Quick(self.source, self.root).run(clean, trials, jobs, told, files)
 
     def _clean(self, mutants: list[Mutant]) -> Trial:
         tests = {test.name: test for mutant in mutants for test in self.tests(mutant)}

@@ -40,6 +40,7 @@ NOT_ASKED = {
             "cache",
             "charts",
             "ci_pages",
+            "device_nms_placement",
         ),
         *("docs", "emulator", "gpu_state", "mutants", "ops", "ops_library"),
         *("ops_neighbours", "ops_roi", "oracle", "photographs", "process", "protocol"),

@@ -53,6 +53,7 @@ class Judge:
         items[:] = [found[test.name] for test in self.trial.tests if test.name in found]
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        leave_alone()  # of what the tests imported, too: some run a pytest of their own
         self.run(session.items)
         return True
 
@@ -108,21 +109,23 @@ class Fresh:
 class Quick(Fresh):
     """The quick way: a pytest plugin that tries all mutants where its tests would have run."""
 
-    def run(self, trials: Iterable[Trial], jobs: int, told: Told, files: list[str]) -> None:
-        """In a fork: collect the tests of some files, then try each mutant."""
+    def run(self, clean: Trial, trials: Iterable[Trial], jobs: int, told: Told, files: list[str]):
+        """In a fork: collect the tests of some files, run the clean twin, then try each mutant."""
         importlib.import_module(self.name)
         leave_alone()
-        self.trials, self.jobs, self.told = trials, jobs, told
+        self.clean_twin, self.trials, self.jobs, self.told = clean, trials, jobs, told
         pytest.main([*files, *WORDS, f"--rootdir={self.root}"], plugins=[self])
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        leave_alone()
         self.session, self.clean = session, self.source.code()
         self.items = {item.nodeid: item for item in session.items}
         self.functions = functions_of(self.clean)
         gc.collect()
         gc.freeze()
-        for trial, answer in forks.fork_each(self.trials, self._swapped, self.jobs):
-            self.told(trial, answer)
+        for trials, jobs in (([self.clean_twin], 1), (self.trials, self.jobs)):
+            for trial, answer in forks.fork_each(trials, self._swapped, jobs):
+                self.told(trial, answer)
         return True
 
     def _swapped(self, trial: Trial) -> Any:
