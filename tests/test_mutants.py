@@ -12,8 +12,9 @@ import pytest
 
 from tests.mutants import record
 from tests.mutants.__main__ import chosen
-from tests.mutants.selftests import WORDS
+from tests.mutants.selftests import WORDS, SelfTest
 from tests.mutants.source import Source
+from tests.mutants.trial import Judge, Trial
 
 HOUSE = Path(__file__).resolve().parent.parent
 MODULE = '''
@@ -118,6 +119,13 @@ def test_the_fate_of_a_mutant_is_told(fates, change, how, by):
 
 def test_a_test_that_fails_on_the_clean_code_is_not_asked(fates):
     assert fates[0][("value < LIMIT", "value <= LIMIT")]["asked"] == 1
+
+
+def test_a_clean_twin_that_did_not_run_is_no_clean_twin():
+    judge = Judge(Trial(None, (SelfTest("tests/test_a.py::test_b", 0.1, {}),)))
+    assert judge.answer() == "did not run all its tests"
+    judge.took = {"tests/test_a.py::test_b": 0.1}
+    assert judge.answer() == [[], judge.took]
 
 
 def test_the_figures_add_up_and_name_every_survivor(fates):

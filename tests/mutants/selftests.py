@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -247,5 +248,7 @@ def silence(*files: int) -> None:
 def leave_alone() -> None:
     """pytest would warn that it cannot rewrite the assertions of what was imported before it."""
     for module in list(sys.modules.values()):
+        if not isinstance(module, ModuleType):  # a class of typing warns when it is asked
+            continue
         if "PYTEST_DONT_REWRITE" not in (module.__doc__ or ""):
             module.__doc__ = f"{module.__doc__ or ''} PYTEST_DONT_REWRITE"

@@ -35,7 +35,8 @@ class Trial:
 
 
 # The answer of a trial is [what, {test: CPU seconds}]; what is "survived", "cannot", or the name of the
-# test that failed; of the clean twin, the names of all that failed. Or it is "hung" or "crashed".
+# test that failed; of the clean twin, the names of all that failed. Or it is one word or two of what went
+# wrong: "hung", "crashed", and of the clean twin alone that it did not run all.
 Told = Callable[[Trial, Any], None]
 
 
@@ -74,10 +75,12 @@ class Judge:
         if report.failed:
             self.failed.append(report.nodeid)
 
-    def answer(self) -> list:
+    def answer(self) -> Any:
         complete = len(self.took) == len(self.trial.tests)
+        if not self.trial.mutant:
+            return [self.failed, self.took] if complete else "did not run all its tests"
         what = self.failed[0] if self.failed else "survived" if complete else "cannot"
-        return [what if self.trial.mutant else self.failed, self.took]
+        return [what, self.took]
 
 
 class Fresh:
