@@ -167,9 +167,8 @@ def pytest_collection_modifyitems(
         entry = item.stash.get(ENTRY, None)
         mine = [one for one in config.stash[WAIVERS] if entry and one.covers(entry)]
         if len(mine) > 1:
-            first, second = mine[0].id, mine[1].id
-            both = f"{first} and {second}: both match {item.nodeid}"
-            options.refuse(config, f"{file(config)}: {both}; narrow one of them")
+            names = " and ".join(one.id for one in mine)
+            options.refuse(config, f"{file(config)}: {names} match {item.nodeid}; narrow one")
         for waiver in mine:
             waiver.matched.append(item.nodeid)
             item.stash[MINE] = waiver
