@@ -68,7 +68,21 @@ def test_a_pytest_within(pytester):
     assert pytester.runpytest_inprocess("-p", "judge.plugin", "-W", "error").ret == 5
     assert inside(1) == 8
 """
+PACKAGE = """
+SIDE = 5
+
+def area():
+    return SIDE * SIDE
+"""
+WHOLE = """
+from judge import SIDE, area
+
+def test_a_package_is_a_module_too():
+    assert SIDE == 5 and area() == 25
+"""
 FILES = {
+    "judge/__init__.py": PACKAGE,
+    "tests/test_package.py": WHOLE,
     "judge/sample.py": MODULE,
     "judge/plugin.py": "",
     "tests/test_inner.py": INNER,
@@ -77,8 +91,8 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def fates(tmp_path_factory):
-    """What becomes of the mutants of a small project: {(before, after): how}."""
+def measured(tmp_path_factory):
+    """What becomes of the mutants of a small project, a pair for each module: fates, evidence."""
     root = tmp_path_factory.mktemp("project").resolve()
     for name, text in FILES.items():
         (root / name).parent.mkdir(exist_ok=True)
@@ -86,16 +100,34 @@ def fates(tmp_path_factory):
     (root / "pytest.ini").write_text(
         "[pytest]\naddopts = --import-mode=importlib\npythonpath = .\n"
     )
-    words = ["--root", str(root), "--jobs", "2", "--evidence", "judge/sample.py"]
+    paths = ["judge/sample.py", "judge/__init__.py"]
+    words = ["--root", str(root), "--jobs", "2", "--evidence", *paths]
     command = [sys.executable, "-m", "tests.mutants", *words]
     environment = {**os.environ, "PYTHONPATH": str(HOUSE), "TMPDIR": str(root)}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    rows = (root / ".artifacts/mutants/judge.sample.py.jsonl").read_text().splitlines()
-    table = [json.loads(row) for row in rows[1:]]
-    told = {tuple(row["key"].split(" | ")[2:4]): row["fate"] for row in table}
     evidence = json.loads((root / "golden/evidence/mutants.json").read_text(encoding="utf-8"))
-    return told, evidence["files"]["judge/sample.py"]
+    return {path: (told(root, path), evidence["files"][path]) for path in paths}
+
+
+def told(root, path):
+    """The fates of a module's mutants on record."""
+    name = path.replace("/", ".")
+    rows = (root / f".artifacts/mutants/{name}.jsonl").read_text().splitlines()
+    table = [json.loads(row) for row in rows[1:]]
+    return {tuple(row["key"].split(" | ")[2:4]): row["fate"] for row in table}
+
+
+@pytest.fixture(scope="module")
+def fates(measured):
+    """Of the module `sample`: {(before, after): fate}, and its evidence."""
+    return measured["judge/sample.py"]
+
+
+def test_a_package_is_mutated_before_it_is_imported(measured):
+    found = measured["judge/__init__.py"][0]
+    assert {fate["how"] for fate in found.values()} == {"killed"}
+    assert ("5", "6") in found
 
 
 @pytest.mark.parametrize(
@@ -282,6 +314,12 @@ def test_all_that_is_to_be_mutated_is_there_and_on_record():
     assert len(set(paths)) == len(paths) > 50
     assert set(known["files"]) <= set(paths)
     assert chosen(HOUSE, [], "contracts/sound") == ["plugins/contracts/soundness.py"]
+
+
+def test_nothing_that_is_mutated_is_imported_before_it():
+    code = "import sys, tests.mutants.__main__; print(*[m for m in sys.modules if 'plugins.' in m])"
+    run = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True)
+    assert (run.stdout.split(), run.stderr) == ([], "")
 
 
 def test_the_house_s_own_tests_can_be_asked():

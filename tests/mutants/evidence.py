@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from plugins import machine
 from tests.mutants.record import Equivalent, Record
 from tests.mutants.source import Mutant, Source
 
@@ -87,6 +86,10 @@ def _line(total: dict) -> str:
 
 
 def write(path: Path, found: dict, words: list[str]) -> None:
+    from plugins import (
+        machine,
+    )  # late: what is imported before the forks is mutated in none of them
+
     command = " ".join(["python -m tests.mutants", *words])
     provenance = machine.measured(command, "pytest", "numpy", "hypothesis")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -29,19 +29,19 @@ class Imports:
 
     def _named(self, file: str) -> frozenset[str]:
         tree = ast.parse((self.root / file).read_text(encoding="utf-8"))
-        files = {self._file(name) for node in ast.walk(tree) for name in names(node)} - {""}
+        files = {
+            path for node in ast.walk(tree) for name in names(node) for path in self._files(name)
+        }
         if file == LAB:
             files |= {f"plugins/{path.name}" for path in self.root.glob("plugins/*.py")}
         return frozenset(files)
 
-    def _file(self, name: str) -> str:
-        """The module that a dotted name is, or is in."""
+    def _files(self, name: str) -> list[str]:
+        """The module that a dotted name is, or is in, and the packages that it lies in."""
         parts = name.split(".")
-        for end in (len(parts), len(parts) - 1):
-            path = "/".join(parts[:end]) + ".py"
-            if (self.root / path).is_file():
-                return path
-        return ""
+        stems = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        able = [f"{stem}{end}" for stem in stems for end in (".py", "/__init__.py")]
+        return [path for path in able if (self.root / path).is_file()]
 
 
 def names(node: ast.AST) -> list[str]:

@@ -88,7 +88,8 @@ class Fresh:
 
     def __init__(self, source: Source, root: Path) -> None:
         self.source, self.root = source, root
-        self.name = ".".join(source.path.relative_to(root).with_suffix("").parts)
+        name = ".".join(source.path.relative_to(root).with_suffix("").parts)
+        self.name = name.removesuffix(".__init__")
 
     def run(self, trials: Iterable[Trial], jobs: int, told: Told) -> None:
         for trial, answer in forks.fork_each(trials, self._try, jobs):
@@ -152,7 +153,11 @@ class Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, name: str, path: object, target: object = None) -> Any:
         if name != self.name:
             return None
-        return importlib.util.spec_from_file_location(name, self.source.path, loader=self)
+        path = self.source.path
+        inside = [str(path.parent)] if path.name == "__init__.py" else None
+        return importlib.util.spec_from_file_location(
+            name, path, loader=self, submodule_search_locations=inside
+        )
 
     def create_module(self, spec: Any) -> None:
         return None
