@@ -63,9 +63,10 @@ def faults(path: Path, entries: Iterable[Entry], lane: str = "") -> list[str]:
 def deviceless(path: Path) -> set[tuple[str, str]]:
     """The lanes and clauses of a list that run on no device; none where it cannot be read."""
     try:
-        return _planned(path)[1][NO_DEVICE]
+        _, noted = _planned(path)
     except LabError:
         return set()  # said by faults
+    return noted[NO_DEVICE]
 
 
 def _differences(

@@ -89,11 +89,13 @@ class Capabilities:
 
     def modules(self, role: str) -> Modules:
         """The modules among MODULES that the interpreter of a role has; none if it is no Python."""
-        return self._answer(role)[0]
+        modules, _ = self._answer(role)
+        return modules
 
     def why_no_python(self, role: str) -> str:
         """Why the interpreter of a role cannot be one, in a sentence; empty where it answers."""
-        return self._answer(role)[1]
+        _, why = self._answer(role)
+        return why
 
     def _answer(self, role: str) -> tuple[Modules, str]:
         python = options.interpreter(self._config, role)

@@ -68,8 +68,8 @@ def _sources(config: pytest.Config) -> dict[str, Path]:
         "golden.toml": config.rootpath / "golden" / "manifest.toml",
     }
     for folder, pattern in ((home / "contracts", "*.toml"), (run / "workers", "*.log")):
-        sources.update({f"{folder.name}/{p.name}": p for p in sorted(folder.glob(pattern))})
-    sources.update({f"curves/{p.name}": p for p in sorted((run / "curves").glob("*.json"))})
+        sources.update({f"{folder.name}/{p.name}": p for p in folder.glob(pattern)})
+    sources.update({f"curves/{p.name}": p for p in (run / "curves").glob("*.json")})
     samples = _samples(config)
     return {**sources, certificate.SAMPLES: samples} if samples else sources
 

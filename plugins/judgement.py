@@ -200,10 +200,9 @@ def _rate(group: list[Entry], rate: str) -> str:
 
 
 def _on_hardware(entry: Entry) -> bool:
-    if not _ran(entry) or not entry.lanes or entry.runtime in (*ledger.DEVICELESS, ""):
-        return False
-    signs = tuple(STAND_INS[lane][0] for lane in entry.lanes if lane in STAND_INS)
-    return not entry.runtime.startswith(signs)
+    signs = tuple(STAND_INS[lane][0] for lane in entry.lanes)
+    aside = entry.runtime in (*ledger.DEVICELESS, "") or entry.runtime.startswith(signs)
+    return _ran(entry) and bool(signs) and not aside
 
 
 def _ran(entry: Entry) -> bool:

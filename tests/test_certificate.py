@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -228,4 +232,27 @@ def test_a_gate_whose_own_certificate_contradicts_itself_is_red(lab, monkeypatch
     monkeypatch.setattr(certificate, "verify", lambda folder: ["a row does not follow"])
     result = lab.run("--require", "weights", "--weights", weights)
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["  contradiction: a row does not follow"])
+    folder = lab.root / ".artifacts/runs/latest/certificate"
+    sealed = {
+        name: json.loads((folder / f"{name}.json").read_text()) for name in ("verdict", "manifest")
+    }
+    assert sealed["verdict"]["exit_code"] == 1
+    result.stdout.fnmatch_lines(
+        [f"*, chain {sealed['manifest']['chain']}", "  contradiction: a row does not follow"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["plugins.certificate", "verify", "no/such"], 1, "not valid: "),
+        (["plugins.books"], 2, "conformance/must_run.toml: is not written while CI is set"),
+    ],
+)
+def test_what_is_run_as_a_program_says_its_word_and_ends_with_its_code(
+    monkeypatch, words, code, said
+):
+    monkeypatch.setenv("CI", "true")
+    house = Path(__file__).resolve().parent.parent
+    done = subprocess.run([sys.executable, "-m", *words], cwd=house, capture_output=True, text=True)
+    assert (done.returncode, done.stdout[: len(said)], done.stderr) == (code, said, "")

@@ -184,6 +184,11 @@ def test_a_test_may_be_inconclusive_for_as_many_days_as_are_allowed(path, since,
     assert json.loads(path.read_text()) == {"test_a": since}
 
 
+def test_the_first_record_makes_its_folders(tmp_path):
+    assert late(tmp_path / "no" / "such" / "inconclusive.json", OPEN) == []
+    assert (tmp_path / "no/such/inconclusive.json").is_file()
+
+
 def test_a_new_one_is_dated_and_an_answer_ends_it(path):
     assert inconclusive.overdue(path, [OPEN], days=3, today=TODAY) == []
     assert path.read_text() == '{\n "test_a": "2026-03-10"\n}'

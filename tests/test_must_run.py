@@ -142,6 +142,8 @@ def test_a_clause_is_deviceless_only_if_all_its_tests_are(path):
     path.write_text(books.text(some), encoding="utf-8")
     assert books.deviceless(path) == {("npu", "outputs.range")}
     assert books.faults(path, some) == []
+    path.write_text(books.text(some).replace("deviceless = true", "deviceless = false"))
+    assert books.deviceless(path) == set()
 
 
 def test_the_npu_lane_asks_what_the_file_holds_and_where_it_comes_from():

@@ -76,6 +76,10 @@ def test_stale_labels_of_unused_rows_are_no_difference(folder):
     result_files.check_triple(folder, "a", *plain)
     read = {name: part[None] for name, part in zip(result_files.PARTS, stale)}
     result_files.check_read_back(read, {"a": plain})
+    empty = [np.zeros_like(part) for part in plain[1:]]
+    result_files.check_read_back(
+        {**read, "labels": empty[0][None] + 7, "scores": empty[1][None]}, {"a": (plain[0], *empty)}
+    )
 
 
 @pytest.mark.parametrize(

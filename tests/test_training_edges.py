@@ -167,6 +167,7 @@ def test_a_band_is_as_wide_as_the_standard_deviation_of_its_seeds():
     for found in (-1.1, 7.1):
         failure = failing(learning.check_band, [9.0, found, found, 8.0], others, **named)
         assert failure.needed == "sigmas 2.05"
+        assert failure.expected == "3 +- 4 at 3"
     learning.check_band([9.0, 3.0, 3.0], np.array(others)[:, :3], **named)  # as long as the band
     with pytest.raises(Inconclusive, match="needs 4 seeds and has 3"):
         learning.check_band([9.0, 3.0, 3.0], others, **{**named, "seeds": 4})

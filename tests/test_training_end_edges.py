@@ -103,10 +103,11 @@ def test_a_line_may_rise_by_a_granule_whatever_the_level(level):
 
 def test_rounding_of_the_line_is_forgiven_and_no_more():
     at = np.array([0.0, 50.0, 100.0])
-    for level, risen, forgiven in ((1e9, 2.0, 0.5), (-1e9, 2.0, 0.5), (0.0, 1.5e-9, 0.5e-9)):
-        growth(at, level + np.array([0.0, forgiven, forgiven]))
-        failing(growth, at, level + np.array([0.0, risen, risen]))
-    failing(growth, at, [-1e9, -1e9 + 1e3, -1e9 + 2e3], granule=1.0)
+    line = 10.0 * at
+    growth(at, (1 + 0.5e-9) * line, granule=1000.0)
+    failing(growth, at, (1 + 2e-9) * line, granule=1000.0)
+    for level in (1e9, -1e9, 0.0):  # nothing is fitted where nothing may rise
+        failing(growth, at, [level, level + 1e-6, level + 1e-6])
 
 
 def test_what_an_evaluation_adds_or_removes_is_a_change():

@@ -87,7 +87,7 @@ def reported(
     updating.pytest_runtest_setup(item)
     store.rewritten += rewritten
     findings = said or {}
-    report = SimpleNamespace(outcome="skipped", longrepr=None, wasxfail="W-1", conformance=findings)
+    report = SimpleNamespace(outcome="passed", longrepr=None, wasxfail="W-1", conformance=findings)
     steps = updating.pytest_runtest_makereport(item, SimpleNamespace(when=when, excinfo=None))
     next(steps)
     with pytest.raises(StopIteration) as end:
@@ -103,12 +103,15 @@ def config():
     return made
 
 
-def test_a_test_that_rewrote_something_judged_nothing(config):
+def test_a_test_that_rewrote_something_judged_nothing(config, monkeypatch):
     report = reported(config, "a", "b", before=["c"])
     sentence = "golden rewritten: a, b (newer driver)"
     assert report.conformance == {"outcome": "inconclusive", "reason": sentence}
     assert report.outcome == "skipped" and not hasattr(report, "wasxfail")
-    assert report.longrepr[2] == f"inconclusive: {sentence}"
+    place = Item(config=config)
+    assert report.longrepr == (str(place.path), place.reportinfo()[1], f"inconclusive: {sentence}")
+    monkeypatch.setattr(Item, "reportinfo", lambda self: ("", None, ""))
+    assert reported(config, "a").longrepr[1] == 0
 
 
 @pytest.mark.parametrize("outcome", ["failed", "stale", "error"])
@@ -127,6 +130,7 @@ def test_how_far_a_baseline_moved_is_said(config):
 def test_a_self_test_that_rewrote_something_fails_too(config):
     report = reported(config, "a", entry=False)
     assert (report.outcome, report.conformance) == ("failed", {})
+    assert "golden rewritten: a (newer driver)" in str(report.longrepr)
 
 
 @pytest.mark.parametrize("names", [{"before": ["c"]}, {"when": "setup"}, {"when": "teardown"}])
@@ -134,7 +138,7 @@ def test_another_test_is_left_as_it_is(config, names):
     rewritten = ["a"] if "when" in names else []
     report = reported(config, *rewritten, **names)
     assert vars(report) == {
-        "outcome": "skipped", "longrepr": None, "wasxfail": "W-1", "conformance": {},
+        "outcome": "passed", "longrepr": None, "wasxfail": "W-1", "conformance": {},
     }  # fmt: skip
 
 

@@ -218,3 +218,19 @@ def test_a_run_of_self_tests_fails_as_pytest_does(run, ended):
     keeper, _ = ended(run, entry())
     with pytest.raises(OSError), keeper.told(SimpleNamespace(exitstatus=OK)):
         raise OSError(28, "No space left on device")
+
+
+def test_numbers_that_json_does_not_know_are_written_as_text(tmp_path):
+    nan, infinite = float("nan"), float("inf")
+    verdict._write(tmp_path, {"a": {"b": [nan, (1.5, -infinite)]}, "c": "π", "d": infinite})
+    text = (tmp_path / "verdict.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"a": {"b": ["nan", [1.5, "-inf"]]}, "c": "π", "d": "inf"}
+    assert "π" in text
+
+
+def test_a_link_that_a_killed_process_of_this_number_left_is_no_hindrance(tmp_path):
+    (tmp_path / f"latest.{os.getpid()}").symlink_to("gone")
+    (tmp_path / "1").mkdir()
+    verdict._point_at(tmp_path / "1")
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["1", "latest"]
+    assert (tmp_path / "latest").resolve().name == "1"

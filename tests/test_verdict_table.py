@@ -158,6 +158,7 @@ def test_a_long_cell_is_cut_and_a_toolkit_s_version_left_out():
         (["a100"], "cpu (stand-in)", "passed", False),
         (["a100"], "no device", "passed", False),
         (["npu"], "310P3 (6.3)", "skipped", False),
+        (["npu"], "", "passed", False),
         ([], "cpu", "passed", False),
     ],
 )
@@ -165,6 +166,10 @@ def test_a_rate_beside_hardware_says_that_it_is_of_stand_ins(lanes, runtime, out
     found = row(
         entry(lanes=lanes, runtime=runtime, outcome=outcome), rates={"outputs.range": "0 of 9"}
     )
+    assert found["false_alarms"] == "0 of 9" + " on stand-ins" * told
+    absent = entry(lanes=["npu"], runtime="", outcome="skipped")
+    group = [absent, entry(lanes=lanes, runtime=runtime, outcome=outcome), absent]
+    (found,) = judgement.rows(group, {"outputs.range": "0 of 9"})
     assert found["false_alarms"] == "0 of 9" + " on stand-ins" * told
     silent = row(entry(lanes=lanes, runtime=runtime, outcome=outcome))
     assert silent["false_alarms"] == judgement.NOT_MEASURED

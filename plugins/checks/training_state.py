@@ -78,7 +78,7 @@ def check_growth(
         )
     span = np.ptp(at)
     risen = _calmest(at, values) * span if granule else _least(values)
-    if not risen <= granule + 1e-9 * max(abs(values).max(), 1):
+    if not risen <= granule * (1 + 1e-9):
         raise CheckFailure(
             f"{what} grows",
             expected=f"at most {granule:.4g} {unit} over {span:.0f} iterations",

@@ -14,7 +14,7 @@ from tests.mutants.selftests import SelfTest, SelfTests, silence
 from tests.mutants.source import Mutant, Source
 from tests.mutants.trial import Fresh, Quick, Trial
 
-BUDGET = 12.0  # CPU seconds, traced, of the tests that one mutant is shown at most
+BUDGET = 60.0  # CPU seconds, traced, of the tests that one mutant is shown at most
 ENDS = ("survived", "hung", "crashed")
 
 
