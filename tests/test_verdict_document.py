@@ -104,6 +104,12 @@ def test_a_hole_turns_a_good_end_red_and_leaves_a_bad_one(run, ended):
     assert ended(run, entry(requires=["coco"]))[1] == OK
 
 
+def test_one_red_test_among_good_ones_turns_a_good_end_red(run, ended):
+    good, bad = entry(nodeid="test_a"), entry("stale", nodeid="test_b")
+    for several in ((good, bad), (bad, good)):
+        assert ended(run, *several)[1] == RED
+
+
 def test_a_run_of_self_tests_writes_nothing(run, ended, tmp_path):
     run.option.collectonly = True
     keeper, _ = ended(run, entry())
@@ -226,11 +232,3 @@ def test_numbers_that_json_does_not_know_are_written_as_text(tmp_path):
     text = (tmp_path / "verdict.json").read_text(encoding="utf-8")
     assert json.loads(text) == {"a": {"b": ["nan", [1.5, "-inf"]]}, "c": "π", "d": "inf"}
     assert "π" in text
-
-
-def test_a_link_that_a_killed_process_of_this_number_left_is_no_hindrance(tmp_path):
-    (tmp_path / f"latest.{os.getpid()}").symlink_to("gone")
-    (tmp_path / "1").mkdir()
-    verdict._point_at(tmp_path / "1")
-    assert [path.name for path in sorted(tmp_path.iterdir())] == ["1", "latest"]
-    assert (tmp_path / "latest").resolve().name == "1"
