@@ -30,11 +30,13 @@ def _looked_at(place: str, path: Path) -> Iterator[None]:
 
 def check_kind(place: str, path: Path, kind: str, cure: str) -> None:
     """A path is the "file" or the "folder" that it should be; any will do where `kind` is empty."""
+    if not kind:
+        return
     with _looked_at(place, path):
-        is_one = {"file": path.is_file(), "folder": path.is_dir()} if kind else {}
+        is_one = {"file": path.is_file(), "folder": path.is_dir()}
         if kind == "file" and is_one["file"]:
             path.open("rb").close()  # that it is there does not say that it may be read
-    if kind and not is_one.pop(kind):
+    if not is_one.pop(kind):
         ((other, is_other),) = is_one.items()
         but = f", but a {other}" if is_other else ""
         raise pytest.UsageError(f"{place}: there is no {kind} {path}{but}; {cure}")

@@ -73,9 +73,9 @@ def observed(worker: Mapping[str, str], real: bool) -> dict[str, str]:
         worker: what the inference worker tells of itself.
         real: whether its runtime is a real one; an emulator's version is no version.
     """
-    runtime = worker["runtime"].split(" ", 1)
+    _, _, version = worker["runtime"].partition(" ")
     known = {name: worker[name] for name in ("python", "torch", "torchvision")}
-    return {**ascend(), **known, "torch_aie": runtime[1] if real else ""}
+    return {**ascend(), **known, "torch_aie": version if real else ""}
 
 
 def fingerprint(versions: Mapping) -> str:
