@@ -88,6 +88,7 @@ def test_latest_points_at_the_last_run(run, ended):
     (run.rootpath / "runs").mkdir()
     (run.rootpath / f"runs/latest.{os.getpid()}").symlink_to("lost")  # of a run that was killed
     ended(run, entry())
+    assert (run.rootpath / "runs/latest").readlink() == Path("one")
     run.stash[options.RUN_DIR] = run.rootpath / "runs/two"
     ended(run, entry("failed"))
     assert document(run)["word"] == "NOT CONFORMANT"

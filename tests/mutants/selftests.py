@@ -43,7 +43,7 @@ NOT_ASKED = {
             "ci_pages",
             "device_nms_placement",
         ),
-        *("docs", "emulator", "gpu_state", "mutants", "ops", "ops_library"),
+        *("docs", "emulator", "gpu_state", "mutant_sources", "mutants", "ops", "ops_library"),
         *("ops_neighbours", "ops_roi", "oracle", "photographs", "process", "protocol"),
         *("report", "report_browser", "requirements", "shapes_set", "shards"),
         *("training_data", "training_driver", "training_lane", "training_samples"),
