@@ -75,7 +75,7 @@ def _mutants(content: Mapping[str, Any]) -> tuple[str, str]:
     able = sum(one["mutants"] for one in files) - alike
     killed = sum(one[how] for one in files for how in KILLED)
     share = percent(killed / able, 3) if able else "-"
-    figure = f"{killed} of {able} killed ({share}); {alike} more change nothing"
+    figure = f"{killed} of {able} killed ({share}); {alike} more that no test here can notice"
     return "mutants of the judge", figure
 
 

@@ -52,10 +52,10 @@ def counted(mutants, killed, hung, crashed, alike) -> dict:
 
 def test_mutants_are_counted_without_those_that_change_nothing(known):
     files = {"a": counted(10, 4, 1, 2, 1), "b": counted(7, 6, 0, 0, 1)}
-    text = "13 of 15 killed (86.7 %); 2 more change nothing"
+    text = "13 of 15 killed (86.7 %); 2 more that no test here can notice"
     assert figure(known(mutants={"files": files}), "mutants of the judge") == text
     alike = known(mutants={"files": {"a": counted(1, 0, 0, 0, 1)}})
-    none = "0 of 0 killed (-); 1 more change nothing"
+    none = "0 of 0 killed (-); 1 more that no test here can notice"
     assert figure(alike, "mutants of the judge") == none
 
 
