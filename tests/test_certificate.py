@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -240,19 +237,3 @@ def test_a_gate_whose_own_certificate_contradicts_itself_is_red(lab, monkeypatch
     result.stdout.fnmatch_lines(
         [f"*, chain {sealed['manifest']['chain']}", "  contradiction: a row does not follow"]
     )
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "said"),
-    [
-        (["plugins.certificate", "verify", "no/such"], 1, "not valid: "),
-        (["plugins.books"], 2, "conformance/must_run.toml: is not written while CI is set"),
-    ],
-)
-def test_what_is_run_as_a_program_says_its_word_and_ends_with_its_code(
-    monkeypatch, words, code, said
-):
-    monkeypatch.setenv("CI", "true")
-    house = Path(__file__).resolve().parent.parent
-    done = subprocess.run([sys.executable, "-m", *words], cwd=house, capture_output=True, text=True)
-    assert (done.returncode, done.stdout[: len(said)], done.stderr) == (code, said, "")

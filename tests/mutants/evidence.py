@@ -86,9 +86,8 @@ def _line(total: dict) -> str:
 
 
 def write(path: Path, found: dict, words: list[str]) -> None:
-    from plugins import (
-        machine,
-    )  # late: what is imported before the forks is mutated in none of them
+    # Late: what is imported before the forks is mutated in none of them.
+    from plugins import machine
 
     command = " ".join(["python -m tests.mutants", *words])
     provenance = machine.measured(command, "pytest", "numpy", "hypothesis")

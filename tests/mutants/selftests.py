@@ -44,7 +44,7 @@ NOT_ASKED = {
             "device_nms_placement",
         ),
         *("docs", "emulator", "gpu_state", "mutant_sources", "mutants", "ops", "ops_library"),
-        *("ops_neighbours", "ops_roi", "oracle", "photographs", "process", "protocol"),
+        *("ops_neighbours", "ops_roi", "oracle", "photographs", "process", "programs", "protocol"),
         *("report", "report_browser", "requirements", "shapes_set", "shards"),
         *("training_data", "training_driver", "training_lane", "training_samples"),
         *("training_sampling", "training_set", "training_torchrun", "weights"),
